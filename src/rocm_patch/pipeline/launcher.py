@@ -1,0 +1,109 @@
+"""The compiler launcher (ccache, sccache or none) for C++ and for HIP device objects.
+
+CMake takes a launcher for C and C++. hipcc takes none: it starts the clang it finds in
+HIP_CLANG_PATH, so it is given a folder whose clang calls the launcher. FindHIP also
+runs hipcc twice for each object, once for its dependencies and once to compile; the
+hipcc put in its place answers both with one compile.
+
+Knows compilers and launchers; nothing of what is compiled.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rocm_patch.errors import UsageError
+from rocm_patch.pipeline.digest import atomic_write
+from rocm_patch.pipeline.engine import StepRun
+from rocm_patch.pipeline.sdk import Mount, Sdk
+
+LAUNCHERS = ("ccache", "sccache", "none")
+#: Where the folder of tools, and the compiler cache, are seen inside an SDK.
+TOOLS_INSIDE = "/rocm-patch/tools"
+CACHE_INSIDE = "/rocm-patch/ccache"
+#: Variables by which a user points sccache to its scheduler and storage.
+_SCCACHE_PREFIX = "SCCACHE_"
+
+_HIPCC = """\
+#!/bin/sh
+# FindHIP calls: hipcc -M SOURCE -o PRE FLAGS, then: hipcc -c SOURCE -o OBJECT FLAGS.
+# The first call compiles and writes the dependencies beside; the second keeps the object.
+case "$1" in
+-M)
+  source=$2; pre=$4; object=${pre%.depend.pre}
+  if [ "$object" != "$pre" ]; then
+    shift 4
+    rm -f "$object.compiled"
+    @HIPCC@ -c "$source" -o "$object" -MD -MF "$pre" "$@" || exit $?
+    : > "$object.compiled"
+    exit 0
+  fi ;;
+-c)
+  if [ -f "$4.compiled" ] && [ -f "$4" ]; then
+    rm -f "$4.compiled"
+    exit 0
+  fi ;;
+esac
+exec @HIPCC@ "$@"
+"""
+
+
+def launcher_name(asked: str | None = None) -> str:
+    """Give the launcher: as asked for, else $ROCM_PATCH_LAUNCHER, else ccache. UsageError."""
+    name = asked or os.environ.get("ROCM_PATCH_LAUNCHER") or "ccache"
+    if name not in LAUNCHERS:
+        raise UsageError(f"there is no launcher {name}", step=f"one of: {', '.join(LAUNCHERS)}")
+    return name
+
+
+def tools_mounts(tools: Path, cache: Path) -> list[Mount]:
+    """Give the mounts that the launcher needs."""
+    return [Mount(tools, TOOLS_INSIDE), Mount(cache, CACHE_INSIDE, write=True)]
+
+
+def launcher_env(name: str, sdk: Sdk, mounts: Sequence[Mount]) -> dict[str, str]:
+    """Give the variables that make CMake and hipcc compile through the launcher.
+
+    ccache names a compiler by its content, so that a cache is good for each machine with
+    the same SDK. What the user has set for sccache is passed on.
+    """
+    seen = {mount.inside: sdk.seen(mount) for mount in mounts}
+    tools = seen[TOOLS_INSIDE]
+    env = {"HIP_CLANG_PATH": tools}
+    if name == "none":
+        return env
+    env |= {f"CMAKE_{language}_COMPILER_LAUNCHER": name for language in ("C", "CXX")}
+    if name == "ccache":
+        env |= {
+            "CCACHE_DIR": seen[CACHE_INSIDE],
+            "CCACHE_COMPILERCHECK": "content",
+            "CCACHE_NOHASHDIR": "1",
+            "CCACHE_MAXSIZE": os.environ.get("CCACHE_MAXSIZE", "20G"),
+            "CCACHE_SLOPPINESS": "pch_defines,time_macros,include_file_mtime,include_file_ctime",
+        }
+    else:
+        env |= {"SCCACHE_DIR": seen[CACHE_INSIDE]}
+        env |= {key: value for key, value in os.environ.items() if key.startswith(_SCCACHE_PREFIX)}
+    return env
+
+
+def write_tools(run: StepRun, sdk: Sdk, folder: Path, *, launcher: str, env: Mapping[str, str]) -> None:
+    """Make the folder of tools: clang through the launcher, all else of LLVM linked, our hipcc in bin/."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = Mount(folder, TOOLS_INSIDE, write=True)
+    seen = sdk.seen(mount)
+    link = ["ln", "--symbolic", "--force", f"--target-directory={seen}"]
+    argv = ["find", sdk.llvm_bin, "-mindepth", "1", "-maxdepth", "1", "-exec", *link, "{}", "+"]
+    run.call(sdk.command(argv, mounts=[mount], env=env, cwd="/"))
+    prefix = "" if launcher == "none" else f"{launcher} "
+    for name in ("clang", "clang++"):
+        _script(folder / name, f'#!/bin/sh\nexec {prefix}{sdk.llvm_bin}/{name} "$@"\n')
+    _script(folder / "bin" / "hipcc", _HIPCC.replace("@HIPCC@", f"{sdk.rocm_path}/bin/hipcc"))
+
+
+def _script(path: Path, text: str) -> None:
+    """Write a program; a link in its place is replaced, never followed."""
+    atomic_write(path, text.encode())
+    path.chmod(0o755)
