@@ -27,7 +27,7 @@ def record_of(plan: Plan, products: Sequence[Path]) -> dict[str, Any]:
         for name, value in attrs.asdict(plan.request).items()
         if name not in {"jobs", "keep_going"}
     }
-    steps = []
+    steps: list[dict[str, Any]] = []
     for item in plan.steps:
         mark = item.verdict.mark
         if mark is None:

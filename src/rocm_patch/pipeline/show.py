@@ -19,7 +19,8 @@ _SHORT = 16
 def plan_lines(plan: Plan) -> Iterator[str]:
     """Give the whole plan, a line at a time."""
     request = plan.request
-    yield f"{request.component} {request.version} for {request.target}, Python {request.python}, SDK {request.sdk}"
+    yield f"{request.component} {request.version} for {request.target}"
+    yield f"Python {request.python}, SDK {request.sdk}, launcher {request.launcher}"
     yield f"work folder {plan.folder}"
     yield f"build key {plan.key}"
     for item in plan.steps:

@@ -1,0 +1,41 @@
+"""The project's jobs: `./nox -s JOB`, or `nox -s JOB` with a nox of your own. No logic here."""
+
+from __future__ import annotations
+
+import nox
+
+nox.needs_version = ">=2024.10"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["tests", "lint"]
+
+REQUIREMENTS = "build/requirements"
+SOURCE = {"PYTHONPATH": "src"}
+
+
+def _install(session: nox.Session, name: str = "project") -> None:
+    """Install what the project runs on, each file by its hash; the project itself is src/."""
+    session.install("--require-hashes", "--no-deps", "--requirement", f"{REQUIREMENTS}/{name}.txt")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests; the arguments are pytest's."""
+    _install(session)
+    session.run("pytest", "--cov", "--cov-fail-under=85", *session.posargs, env=SOURCE)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the form and the types of the Python code."""
+    _install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy", env=SOURCE)
+
+
+@nox.session(name="build-torch-gfx1010")
+def build_torch_gfx1010(session: nox.Session) -> None:
+    """Build PyTorch's wheel; the arguments are `rocm-patch build`'s, such as --plan."""
+    _install(session)
+    session.run("python", "-m", "rocm_patch", "build", "pytorch", "2.6.0", *session.posargs, env=SOURCE)

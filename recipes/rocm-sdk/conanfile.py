@@ -1,0 +1,47 @@
+"""The ROCm environment as a Conan package: found and described, never built.
+
+Its package id is the hash of its description (the sysroot's lock, the version and
+compiler of an installed ROCm, an image's digest), so that whatever is compiled in it
+gets another id when the environment is another one.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from conan import ConanFile
+
+
+class RocmSdk(ConanFile):
+    """One environment, by the hash of its description."""
+
+    name = "rocm-sdk"
+    description = "What compiles for the GPU: HIP, clang and the ROCm libraries of one environment"
+    license = "MIT"
+    package_type = "build-scripts"
+    settings = "os", "arch"
+    options = {"sdk": ["ANY"], "description": ["ANY", None]}
+    default_options = {"sdk": "sysroot", "description": None}
+
+    def _door(self):
+        root = self.conf.get("user.rocm_patch:root")
+        if root:
+            sys.path.insert(0, str(Path(root) / "src"))
+        from rocm_patch.pipeline import door  # noqa: PLC0415 - findable only now
+
+        return door
+
+    def configure(self):
+        """Describe the environment."""
+        if not self.options.description.value:
+            self.options.description = self._door().sdk_digest(str(self.options.sdk))
+
+    def package_id(self):
+        """Leave out the words by which it was asked for."""
+        # The same environment may be named in several ways (a path, a default).
+        del self.info.options.sdk
+
+    def package(self):
+        """Write the description down."""
+        described = self._door().sdk_description(str(self.options.sdk))
+        Path(self.package_folder, "sdk.json").write_text(json.dumps(described, indent=1, sort_keys=True))

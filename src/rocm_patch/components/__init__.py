@@ -1,0 +1,27 @@
+"""What can be built: a table of components, each imported only when it is asked for.
+
+Each module declares one component's steps for the engine in rocm_patch.pipeline;
+versions, addresses and hashes are in recipes/<component>/conandata.yml.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from rocm_patch.errors import UsageError
+from rocm_patch.pipeline.model import Component
+
+#: name -> module:class.
+COMPONENTS: dict[str, str] = {
+    "pytorch": "rocm_patch.components.pytorch:PyTorch",
+}
+
+
+def load_component(name: str) -> Component:
+    """Give a component by its name. UsageError names those there are."""
+    entry = COMPONENTS.get(name)
+    if entry is None:
+        raise UsageError(f"there is no component {name}", step=f"one of: {', '.join(sorted(COMPONENTS))}")
+    module, _, attribute = entry.partition(":")
+    made: Component = getattr(importlib.import_module(module), attribute)()
+    return made
