@@ -8,6 +8,7 @@ made or checked.
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ import attrs
 
 from rocm_patch.errors import SysrootError
 from rocm_patch.paths import cache_root
-from rocm_patch.sysroot import mounts
+from rocm_patch.sysroot import fixups, mounts
 from rocm_patch.sysroot.lock import DEFAULT_NAME, Lock, load_lock
 from rocm_patch.sysroot.mounts import Bind
 
@@ -31,6 +32,8 @@ Backend = Literal["bwrap", "nsexec"]
 
 #: Written last into a finished root: the lock, the fix-ups, when and how it was made.
 RECORD = "etc/rocm-patch-sysroot.json"
+#: Changes when a root is made differently from the same packages.
+WAY = 1
 _NSEXEC = Path(__file__).with_name("nsexec.py")
 _TRY_SECONDS = 20
 
@@ -121,7 +124,7 @@ class Sysroot:
             options += mounts.bind_arguments(self.path, every)
         options += mounts.environment_arguments(env or {}, os.environ)
         options += ["--chdir", cwd, "--", *argv]
-        return [*_program(chosen), *options]
+        return [*program(chosen), *options]
 
     def _network_files(self) -> list[Bind]:
         """Give the binds that make names resolve inside as they do outside."""
@@ -184,14 +187,18 @@ class Sysroot:
         return _call(command)
 
 
-def _program(backend: Backend) -> list[str]:
+def program(backend: Backend) -> list[str]:
     """Give the beginning of the argument list."""
     return ["bwrap"] if backend == "bwrap" else [sys.executable, "-I", str(_NSEXEC)]
 
 
 def root_key(lock: Lock) -> str:
-    """Give the folder name of a lock's root: 16 hex digits of the hash of all that shapes it."""
-    return lock.digest[:16]
+    """Give the folder name of a lock's root: 16 hex digits of the hash of all that shapes it.
+
+    That is the packages, the paths left out, the fix-ups and the way of making a root.
+    """
+    parts = (f"way {WAY}", lock.digest, " ".join(lock.exclude), fixups.digest(lock))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 @functools.cache
@@ -227,7 +234,7 @@ def probe(backend: Backend) -> str | None:
         elif place.is_dir():
             options += ["--ro-bind", str(place), str(place)]
     options += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]  # noqa: S108  the inside's own
-    command = [*_program(backend), *options, "--", "/usr/bin/env", "true"]
+    command = [*program(backend), *options, "--", "/usr/bin/env", "true"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TRY_SECONDS)
     except subprocess.TimeoutExpired:

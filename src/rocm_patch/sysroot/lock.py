@@ -34,6 +34,7 @@ HEADER = (
     "inrelease-sha256",
     "index-path",
     "index-sha256",
+    "exclude",
 )
 
 _FIELDS = 6
@@ -81,6 +82,11 @@ class Lock:
         """Give the sha256 over the package lines: the header's dates do not change what is installed."""
         text = "".join(f"{package.line()}\n" for package in self.packages)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def exclude(self) -> tuple[str, ...]:
+        """Give the path patterns that dpkg leaves out of the root."""
+        return tuple(self.header.get("exclude", "").split())
 
     @property
     def size(self) -> int:

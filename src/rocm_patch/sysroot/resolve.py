@@ -65,6 +65,7 @@ def resolve(wishes: Wishes, *, wishes_sha256: str, archive: str, work: Path) -> 
             "inrelease-sha256": hashlib.sha256(release.read_bytes()).hexdigest(),
             "index-path": index_path,
             "index-sha256": hashlib.sha256(index.read_bytes()).hexdigest(),
+            "exclude": " ".join(wishes.exclude),
         },
         packages=tuple(sorted(_locked(index, found))),
     )
