@@ -155,7 +155,7 @@ def _extract_member(
         raise ArchiveError(f"a package names the path {member.name}", step="do not use this package")
     if excluded(str(inside), patterns):
         return
-    target = _resolved(root, inside)
+    target = resolved(root, inside)
     if member.isdir():
         target.mkdir(parents=True, exist_ok=True)
         target.chmod(stat.S_IMODE(member.mode) | stat.S_IRWXU)
@@ -165,7 +165,7 @@ def _extract_member(
     if member.issym():
         target.symlink_to(member.linkname)
     elif member.islnk():
-        target.hardlink_to(_resolved(root, PurePosixPath("/") / member.linkname))
+        target.hardlink_to(resolved(root, PurePosixPath("/") / member.linkname))
     elif member.isfile():
         source = archive.extractfile(member)
         if source is None:
@@ -180,7 +180,7 @@ def _extract_member(
         )
 
 
-def _resolved(root: Path, inside: PurePosixPath) -> Path:
+def resolved(root: Path, inside: PurePosixPath) -> Path:
     """Give the place of an absolute path below `root`, following the root's own links in its parents.
 
     Links are read as the root means them (an absolute one starts at `root`), so no

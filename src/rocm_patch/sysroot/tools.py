@@ -13,16 +13,11 @@ from rocm_patch.errors import MissingToolError
 
 #: program (or thing) -> what it is for, and its package by the distribution's family.
 _PACKAGES: dict[str, tuple[str, dict[str, str]]] = {
-    "mmdebstrap": (
-        "makes a Debian root from packages",
-        {"debian": "mmdebstrap", "fedora": "mmdebstrap", "suse": "mmdebstrap", "arch": "mmdebstrap"},
-    ),
     "bwrap": (
         "runs commands in the root",
         {"debian": "bubblewrap", "fedora": "bubblewrap", "suse": "bubblewrap", "arch": "bubblewrap"},
     ),
     "apt-get": ("finds out dependencies", {"debian": "apt", "fedora": "apt", "suse": "apt", "arch": "apt"}),
-    "dpkg-deb": ("opens packages", {"debian": "dpkg", "fedora": "dpkg", "suse": "dpkg", "arch": "dpkg"}),
     "gpgv": ("checks signatures", {"debian": "gpgv", "fedora": "gnupg2", "suse": "gpg2", "arch": "gnupg"}),
     "newuidmap": (
         "gives an ordinary user the ids that a root needs",
