@@ -232,6 +232,10 @@ class Pipeline:
         scratch = self.folder / "scratch" / step.name
         _remove(scratch)
         scratch.mkdir(parents=True)
+        if not step.atomic:
+            # Ninja goes by times: to it a damaged file is a new one. Gone, it is made again.
+            for name in item.verdict.damaged:
+                _remove(self.folder / name)
         self._mark_path(step).unlink(missing_ok=True)
         logs = self.root / "logs" / self.component.name / self.request.version
         self.reporter.say(f"{step.name}: {step.does} ({item.verdict.reason})")

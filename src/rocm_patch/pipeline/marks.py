@@ -35,11 +35,15 @@ class Mark:
 
 @attrs.frozen
 class Verdict:
-    """Whether a step's result stands, and if not, why it must be made again."""
+    """Whether a step's result stands, and if not, why it must be made again.
+
+    `damaged` names outputs whose bytes are not those that the step made.
+    """
 
     fresh: bool
     reason: str
     mark: Mark | None = None
+    damaged: tuple[str, ...] = ()
 
 
 def _quick(path: Path) -> str:
@@ -114,12 +118,14 @@ def judge(
     if mark.key != key:
         return Verdict(fresh=False, reason=_changed_inputs(mark, inputs), mark=mark)
     problems = [f"{name} is missing" for name in keeps if not (folder / name).exists()]
+    damaged = []
     for name in outputs:
         problem = _output_problem(folder / name, mark.outputs.get(name), index, thorough=thorough)
         if problem:
             problems.append(f"output {name} {problem}")
+            damaged.append(name)
     reason = "; ".join(problems)
-    return Verdict(fresh=not problems, reason=reason or "unchanged", mark=mark)
+    return Verdict(fresh=not problems, reason=reason or "unchanged", mark=mark, damaged=tuple(damaged))
 
 
 def _output_problem(path: Path, known: dict[str, str] | None, index: DigestIndex, *, thorough: bool) -> str:

@@ -145,7 +145,7 @@ class Toy:
 
 def request(**changes: object) -> Request:
     """Give the toy's request; one job, so that other work on the machine is not disturbed."""
-    values: dict[str, object] = {"component": "toy", "version": "1", "launcher": "none", "jobs": 1}
+    values: dict[str, object] = {"component": "toy", "version": "1.0", "launcher": "none", "jobs": 1}
     return Request(**{**values, **changes})  # type: ignore[arg-type]
 
 
