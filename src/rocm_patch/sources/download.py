@@ -218,7 +218,8 @@ def _request(wire: Wire, url: str, file: Partial, advance: Callable[[int], None]
             headers["If-Range"] = etag
     with wire.client.stream("GET", url, headers=headers) as response:
         _begin(response, url, file, advance)
-        for chunk in response.iter_raw(1 << 17):
+        # With a chunk size httpx would collect bytes, and lose them when the connection is cut.
+        for chunk in response.iter_raw():
             if wire.stop.is_set():
                 raise CancelledFetchError
             file.write(chunk)

@@ -123,9 +123,27 @@ def fetch_details(
         raise DataError(f"items share a name: {', '.join(twice)}", step="choose one Python, or rename them")
     chosen = settings if settings is not None else load_settings()
     with cache.lease() as own:
-        (lease or own).add(v.sha256 for i in todo for v in i.select(layout) if v.sha256)
+        digests = (v.sha256 or cache.ref(v.key) for i in todo for v in i.select(layout))
+        (lease or own).add(d for d in digests if d)
         run = _Run(cache, chosen, ui if ui is not None else default_ui(), layout, lease or own)
         return run.all(todo)
+
+
+@dataclass
+class _Waiting:
+    """Says once that another run holds an item, and ends the wait when this run ends."""
+
+    wire: Wire
+    ui: Ui
+    name: str
+    said: bool = False
+
+    def __call__(self) -> None:
+        if self.wire.stop.is_set():
+            raise CancelledFetchError
+        if not self.said:
+            self.ui.note(f"{self.name}: another run fetches it; waiting")
+        self.said = True
 
 
 @dataclass
@@ -194,7 +212,7 @@ class _Run:
         failure = _Failure(item)
         for variant in item.select(self.layout):
             lock = variant.sha256 or variant.key
-            with self.store.lock(lock, lambda: self.ui.note(f"{item.name}: another run fetches it; waiting")):
+            with self.store.lock(lock, _Waiting(wire, self.ui, item.name)):
                 hit = cached(self.store, variant)
                 if hit is not None:
                     return Fetched(item, variant, *hit, origin=None)
@@ -238,8 +256,8 @@ class _Run:
         shown = 5
         names = ", ".join(f.item.name for f in failures[:shown]) + (", ..." if failures[shown:] else "")
         step = (
-            "put the file(s) below a folder or web server of yours and set ROCM_PATCH_MIRROR to a template such as "
-            "file:///srv/mirror/{file} or https://mirror.example/{owner}/{name}/{file} "
+            "put the file(s) below a folder or web server of yours and set ROCM_PATCH_MIRROR to a template "
+            "such as file:///srv/mirror/{file} or https://mirror.example/{owner}/{name}/{file} "
             "(fields: owner, name, file, sha256), then run the same command again"
         )
         if self.settings.offline:

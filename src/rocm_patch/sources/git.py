@@ -12,15 +12,16 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import posixpath
 import shutil
 import subprocess
 import tarfile
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from rocm_patch.errors import MissingToolError
 from rocm_patch.sources.model import GitProvider, Variant
@@ -61,14 +62,12 @@ def fetch(
         raise MissingToolError(
             "git is not installed", cause=f"{name} comes from {provider.url}", step="sudo apt-get install git"
         )
-    base = store.root / "git"
-    used: list[Path] = []
-    top = _clone(store, base, provider.url, provider.commit, provider.ref, used)
     archive = store.root / "part" / f"git-{uuid.uuid4().hex}"
+    job = _Job(store, provider)
     try:
         with archive.open("wb") as raw:
             sink = _Hashing(raw)
-            _write(store, base, top, provider, f"{name}-{provider.commit[:12]}", sink, used)
+            job.write(f"{name}-{provider.commit[:12]}", sink)
         sha256 = sink.digest.hexdigest()
         if variant.sha256 not in {None, sha256}:
             raise ProviderError(f"wrong content: sha256 {sha256}")
@@ -78,12 +77,11 @@ def fetch(
         store.set_ref(variant.key, sha256)
     except OSError as error:
         if error.errno in NO_ROOM:
-            raise no_room(store.root, max(archive.stat().st_size, 1)) from error
+            raise no_room(store.root, archive.stat().st_size) from error
         raise
     finally:
         archive.unlink(missing_ok=True)
-    for folder in used:
-        shutil.rmtree(folder)
+    job.clear()
     return sha256, path
 
 
@@ -103,53 +101,108 @@ class _Hashing(io.RawIOBase):
         return self.sink.write(data)
 
 
-def _git(folder: Path, *args: str, stdin: bytes | None = None) -> bytes:
-    """Run git in a bare repository; its complaint becomes a ProviderError."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith("GIT_SSL")}
-    environment |= {
+def _environment(folder: Path) -> dict[str, str]:
+    """Let git see this repository and the user's own settings, but no variable that changes what it reads."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith("GIT_SSL")}
+    return kept | {
         "GIT_DIR": str(folder),
         "GIT_TERMINAL_PROMPT": "0",
         # ext:: and other helpers run commands; a .gitmodules must not be able to name one.
         "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file",
         "LC_ALL": "C",
     }
-    done = subprocess.run(["git", *args], env=environment, input=stdin, capture_output=True, check=False)
+
+
+def _git(folder: Path, *args: str) -> bytes:
+    """Run git in a bare repository; its complaint becomes a ProviderError."""
+    done = subprocess.run(["git", *args], env=_environment(folder), capture_output=True, check=False)
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise ProviderError(f"git {args[0]}: {' / '.join(lines[-3:]) or f'exit code {done.returncode}'}")
+        raise ProviderError(f"git: {' / '.join(lines[-3:]) or f'exit code {done.returncode}'}")
     return done.stdout
 
 
-def _clone(store: ObjectStore, base: Path, url: str, commit: str, ref: str | None, used: list[Path]) -> _Repo:
-    """Have one commit, without history, in a bare repository of the cache."""
-    name = hashlib.sha256(f"{url} {commit}".encode()).hexdigest()[:32]
-    folder = base / name
-    ready = folder / "rocm-patch-complete"
-    with store.lock(f"git-{name}"):
-        used.append(folder)
-        if ready.exists():
-            return _Repo(folder, commit)
-        if folder.exists():  # a run that was killed; git's own locks may be left in it
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
-        _git(folder, "init", "--quiet", "--bare", str(folder))
-        options = ["-c", "fetch.fsckObjects=true", "-c", "protocol.version=2"]
-        wishes = [commit] if ref is None else [commit, ref]
-        for wish in wishes:
+@dataclass
+class _Job:
+    """One commit on its way into an archive: the repositories it needed so far."""
+
+    store: ObjectStore
+    provider: GitProvider
+    used: list[Path] = field(default_factory=list)
+
+    def clear(self) -> None:
+        """Remove the repositories, which the archive has made superfluous."""
+        for folder in self.used:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def write(self, prefix: str, sink: _Hashing) -> None:
+        """Write the archive of the commit and, if asked for, of its submodules."""
+        top = self._clone(self.provider.url, self.provider.commit, self.provider.ref)
+        time = int(_git(top.folder, "show", "--no-patch", "--format=%ct", top.commit).split()[-1])
+        with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+            for repo, folder, entries in self._walk(top):
+                for entry, data in _blobs(repo, entries):
+                    info = tarfile.TarInfo(str(PurePosixPath(prefix, folder, entry.path)))
+                    info.mtime = time
+                    info.mode = 0o755 if entry.mode == "100755" else 0o644
+                    if entry.mode == "120000":
+                        info.type = tarfile.SYMTYPE
+                        info.linkname = data.decode("utf-8", "surrogateescape")
+                        archive.addfile(info)
+                    else:
+                        info.size = len(data)
+                        archive.addfile(info, io.BytesIO(data))
+
+    def _walk(self, top: _Repo) -> Iterator[tuple[_Repo, str, list[_Entry]]]:
+        """Give each repository with its folder and files: parents first, submodules by path."""
+        pending = [(top, self.provider.url, "", 0)]
+        while pending:
+            repo, url, folder, depth = pending.pop(0)
+            entries = _entries(repo)
+            yield repo, folder, [e for e in entries if e.mode != "160000"]
+            links = [e for e in entries if e.mode == "160000"] if self.provider.submodules else []
+            if links and depth >= MAX_DEPTH:
+                raise ProviderError(f"submodules are nested deeper than {MAX_DEPTH}")
+            urls = _submodule_urls(repo, url) if links else {}
+            for link in links:
+                if link.path not in urls:
+                    raise ProviderError(f"submodule {link.path} stands in no .gitmodules")
+                child = self._clone(urls[link.path], link.oid, None)
+                place = str(PurePosixPath(folder, link.path))
+                pending.append((child, urls[link.path], place, depth + 1))
+
+    def _clone(self, url: str, commit: str, ref: str | None) -> _Repo:
+        """Have one commit, without history, in a bare repository of the cache."""
+        name = hashlib.sha256(f"{url} {commit}".encode()).hexdigest()[:32]
+        folder = self.store.root / "git" / name
+        ready = folder / "rocm-patch-complete"
+        with self.store.lock(f"git-{name}"):
+            self.used.append(folder)
+            if ready.exists():
+                return _Repo(folder, commit)
+            if folder.exists():  # a run that was killed; git's own locks may be left in it
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True)
+            _git(folder, "init", "--quiet", "--bare", str(folder))
             try:
-                _git(folder, *options, "fetch", "--quiet", "--depth=1", "--no-tags", "--", url, wish)
-                break
+                self._pull(folder, url, commit)
             except ProviderError:
-                if wish == wishes[-1]:
+                if ref is None:
                     raise
-        actual = _git(folder, "rev-parse", "--verify", "FETCH_HEAD^{commit}").decode().strip()
-        if actual != commit:
-            raise ProviderError(f"{ref} is commit {actual}, pinned is {commit}")
-        ready.touch()
-    return _Repo(folder, commit)
+                self._pull(folder, url, ref)
+            actual = _git(folder, "rev-parse", "--verify", "FETCH_HEAD^{commit}").decode().strip()
+            if actual != commit:
+                raise ProviderError(f"{ref} is commit {actual}, pinned is {commit}")
+            ready.touch()
+        return _Repo(folder, commit)
+
+    def _pull(self, folder: Path, url: str, wish: str) -> None:
+        options = ["--quiet", "--depth=1", "--no-tags"]
+        _git(folder, "fetch", *options, "--", url, wish)
 
 
 def _entries(repo: _Repo) -> list[_Entry]:
+    """List a commit's files and submodules, sorted by path."""
     listing = _git(repo.folder, "ls-tree", "-r", "-z", "--full-tree", repo.commit)
     entries = []
     for line in listing.split(b"\0"):
@@ -170,14 +223,14 @@ def _submodule_urls(repo: _Repo, url: str) -> dict[str, str]:
     for entry in listing.decode("utf-8", "surrogateescape").split("\0"):
         key, _, value = entry.partition("\n")
         if key.endswith(".path"):
-            paths[key[: -len(".path")]] = value
+            paths[key.removesuffix(".path")] = value
         elif key.endswith(".url"):
-            urls[key[: -len(".url")]] = value
+            urls[key.removesuffix(".url")] = value
     result = {}
     for key, path in paths.items():
         target = urls.get(key, "")
         if target.startswith(("./", "../")):
-            target = urljoin(f"{url.rstrip('/')}/", target)
+            target = _relative(url, target)
         scheme = urlsplit(target).scheme
         local = scheme == "file" and urlsplit(url).scheme == "file"
         if scheme not in {"https", "http", "ssh", "git"} and not local:
@@ -186,51 +239,18 @@ def _submodule_urls(repo: _Repo, url: str) -> dict[str, str]:
     return result
 
 
-def _write(
-    store: ObjectStore, base: Path, top: _Repo, provider: GitProvider, prefix: str, sink: _Hashing, used: list[Path]
-) -> None:
-    """Write the archive of a commit and, if asked for, of its submodules."""
-    time = int(_git(top.folder, "show", "--no-patch", "--format=%ct", top.commit).split()[-1])
-    with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as archive:
-        for repo, folder, entries in _walk(store, base, top, provider, used):
-            for entry, data in _blobs(repo, entries):
-                info = tarfile.TarInfo(str(PurePosixPath(prefix, folder, entry.path)))
-                info.mtime = time
-                info.mode = 0o755 if entry.mode == "100755" else 0o644
-                if entry.mode == "120000":
-                    info.type = tarfile.SYMTYPE
-                    info.linkname = data.decode("utf-8", "surrogateescape")
-                    archive.addfile(info)
-                else:
-                    info.size = len(data)
-                    archive.addfile(info, io.BytesIO(data))
-
-
-def _walk(
-    store: ObjectStore, base: Path, top: _Repo, provider: GitProvider, used: list[Path]
-) -> Iterator[tuple[_Repo, str, list[_Entry]]]:
-    """Give each repository with its folder and files, parents first, submodules by path."""
-    pending = [(top, provider.url, "", 0)]
-    while pending:
-        repo, url, folder, depth = pending.pop(0)
-        entries = _entries(repo)
-        yield repo, folder, [e for e in entries if e.mode != "160000"]
-        links = [e for e in entries if e.mode == "160000"] if provider.submodules else []
-        if links and depth >= MAX_DEPTH:
-            raise ProviderError(f"submodules are nested deeper than {MAX_DEPTH}")
-        urls = _submodule_urls(repo, url) if links else {}
-        for link in links:
-            if link.path not in urls:
-                raise ProviderError(f"submodule {link.path} stands in no .gitmodules")
-            child = _clone(store, base, urls[link.path], link.oid, None, used)
-            pending.append((child, urls[link.path], str(PurePosixPath(folder, link.path)), depth + 1))
+def _relative(url: str, target: str) -> str:
+    """Follow a submodule's relative address from its parent's; both are folders to git."""
+    parts = urlsplit(url)
+    path = posixpath.normpath(posixpath.join(parts.path, target))
+    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
 def _blobs(repo: _Repo, entries: list[_Entry]) -> Iterator[tuple[_Entry, bytes]]:
     """Give each file's content through one `git cat-file` process."""
     command = ["git", "cat-file", "--batch"]
-    environment = os.environ | {"GIT_DIR": str(repo.folder)}
-    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=_environment(repo.folder), stdin=pipe, stdout=pipe) as process:
         if process.stdin is None or process.stdout is None:  # both were asked for
             raise ProviderError("git cat-file has no pipes")
         for entry in entries:

@@ -105,7 +105,8 @@ class Lines:
 
     def stop(self) -> None:
         """Say what was done in which time."""
-        self._say(f"fetched {self._items} file(s), {_mib(self._got)} in {time.monotonic() - self._began:.1f} s")
+        took = time.monotonic() - self._began
+        self._say(f"fetched {self._items} file(s), {_mib(self._got)} in {took:.1f} s")
 
 
 class Bar:

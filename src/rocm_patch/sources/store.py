@@ -44,7 +44,10 @@ def sha256_file(path: Path) -> str:
 def no_room(path: Path, needed: int) -> DiskSpaceError:
     """Make the error for a disk (or quota) that cannot take `needed` more bytes below `path`."""
     free = shutil.disk_usage(path).free
-    figures = f"needed: {needed} bytes ({needed / 2**30:.2f} GiB), free: {free} bytes ({free / 2**30:.2f} GiB)"
+    gib = 2**30
+    figures = (
+        f"needed: {needed} bytes ({needed / gib:.2f} GiB), available: {free} bytes ({free / gib:.2f} GiB)"
+    )
     return DiskSpaceError(
         f"not enough room in {path}",
         cause=figures,
@@ -93,7 +96,7 @@ class Lease:
 
 @dataclass(frozen=True)
 class GcResult:
-    """What gc removed (or would remove): digests, names of unfinished downloads, bytes; and what it kept."""
+    """What gc removed (or would remove): digests, unfinished downloads, bytes; and what it kept."""
 
     objects: list[str]
     parts: list[str]
@@ -240,16 +243,20 @@ class ObjectStore:
     def lock(self, key: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
         """Hold the lock of one object (or name) against other threads and processes.
 
-        `on_wait` is called once if another holds it. The kernel frees it when a
-        process dies, so there is no stale lock.
+        While another holds it, `on_wait` is called every half second, and may raise
+        to end the wait. The kernel frees a lock when its process dies, so none is
+        ever stale.
         """
         lock = FileLock(self.root / "locks" / f"{key}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            if on_wait is not None:
-                on_wait()
-            lock.acquire(poll_interval=0.2)
+        timeout = 0.0
+        while True:
+            try:
+                lock.acquire(timeout=timeout, poll_interval=0.1)
+                break
+            except Timeout:
+                timeout = 0.5
+                if on_wait is not None:
+                    on_wait()
         try:
             yield
         finally:
@@ -309,18 +316,28 @@ class ObjectStore:
                     bad.append(sha256)
         return bad
 
-    def gc(self, *, keep: Iterable[str] = (), unused_days: float = 30, dry_run: bool = False) -> GcResult:
+    def gc(
+        self,
+        *,
+        keep: Iterable[str] = (),
+        only: Iterable[str] | None = None,
+        unused_days: float = 30,
+        dry_run: bool = False,
+    ) -> GcResult:
         """Remove objects and unfinished downloads that nobody used for `unused_days` days.
 
-        Never what `keep` names, what a live lease names, or what is being written.
+        Never what `keep` names, what a live lease names, or what is being written;
+        with `only`, nothing but what it names.
         """
         limit = time.time() - unused_days * 86400
         with self.gc_lock():
             leased = self._leased()
             safe = leased | set(keep)
+            wanted = None if only is None else set(only)
             gone, size, kept = [], 0, 0
             for sha256 in list(self.objects()):
-                if sha256 in safe or self._last_use(sha256) > limit:
+                other = wanted is not None and sha256 not in wanted
+                if other or sha256 in safe or self._last_use(sha256) > limit:
                     kept += 1
                     continue
                 size += self.path(sha256).stat().st_size
@@ -329,7 +346,9 @@ class ObjectStore:
                     self.discard(sha256)
             parts = []
             for part in sorted((self.root / "part").iterdir()):
-                if part.stat().st_mtime <= limit and self._idle(part.name.partition(".")[0], safe):
+                owner = part.name.partition(".")[0]
+                other = wanted is not None and owner not in wanted
+                if not other and part.stat().st_mtime <= limit and self._idle(owner, safe):
                     size += part.stat().st_size
                     parts.append(part.name)
                     if not dry_run:

@@ -1,37 +1,26 @@
 """Archives into folders, safely: nothing leaves the folder, no device, no bomb, all or nothing.
 
-Knows tar (plain, gz, bz2, xz, zst) and zip. Knows nothing of where archives come
-from. A finished folder appears by one rename; a killed run leaves only a folder
-whose name begins with `.unpack-`, which the next run for the same place removes.
+Knows members and the folder they go to. Knows nothing of archive formats
+(archives.py) or of where archives come from. A finished folder appears by one
+rename; a killed run leaves only a folder whose name begins with `.unpack-`, which
+the next run for the same place removes.
 """
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
-import lzma
 import os
 import shutil
 import stat
-import tarfile
-import zipfile
-import zlib
-from calendar import timegm
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, NoReturn
-
-import zstandard
+from typing import IO, NoReturn
 
 from rocm_patch.errors import ArchiveError, DiskSpaceError
+from rocm_patch.sources.archives import DAMAGE, Member, members
 from rocm_patch.sources.model import UnpackRule
 from rocm_patch.sources.store import NO_ROOM
 
 CHUNK = 1 << 20
-#: Bytes of headers before one member; tar's extended headers are read into memory.
-MAX_HEADER = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -42,18 +31,6 @@ class Bounds:
     bytes: int = 32 << 30
     #: Bytes of a whole name.
     name: int = 4096
-
-
-@dataclass
-class _Member:
-    """One entry, of either archive format."""
-
-    name: str
-    kind: str  # file, dir, symlink, hardlink, or what else it is
-    mode: int
-    mtime: float
-    target: str = ""
-    data: IO[bytes] | None = None
 
 
 def unpack(
@@ -122,16 +99,19 @@ class _Unpacker:
     _bytes: int = 0
 
     def run(self) -> None:
-        base = self.root / self.rule.into
-        base.mkdir(parents=True, exist_ok=True)
+        base = self.root
+        for part in PurePosixPath(self.rule.into).parts:
+            base /= part
+            base.mkdir()
+            base.chmod(0o755)
         count = 0
         try:
-            for member in _members(self.archive):
+            for member in members(self.archive):
                 count += 1
                 if count > self.bounds.members:
                     self._refuse(member.name, f"no more than {self.bounds.members} members are allowed")
                 self._take(base, member)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise ArchiveError(
                 f"{self.archive.name} cannot be read to its end",
                 cause=f"{type(error).__name__}: {error}",
@@ -166,7 +146,7 @@ class _Unpacker:
             self._refuse(name, f"{what} has '..' in it")
         return pure.parts[self.rule.strip :] or None
 
-    def _take(self, base: Path, member: _Member) -> None:
+    def _take(self, base: Path, member: Member) -> None:
         """Write one member."""
         parts = self._relative(member.name, "its name")
         if member.kind not in {"file", "dir", "symlink", "hardlink"}:
@@ -181,7 +161,6 @@ class _Unpacker:
         if known is not None and not (known == "dir" and member.kind == "dir"):
             self._refuse(member.name, f"the same name was there before, as a {known}")
         self._parents(base, parts, member.name)
-        self._made["/".join(parts)] = member.kind
         if member.kind == "dir":
             if known is None:
                 path.mkdir()
@@ -190,6 +169,7 @@ class _Unpacker:
             self._symlink(base, path, parts, member)
         else:
             self._file(base, path, member, mtime)
+        self._made["/".join(parts)] = member.kind
 
     def _parents(self, base: Path, parts: tuple[str, ...], name: str) -> None:
         """Make the folders above a member; none of them may be anything but a folder."""
@@ -204,7 +184,7 @@ class _Unpacker:
             elif kind != "dir":
                 self._refuse(name, f"it would be written through {key!r}, which is a {kind}")
 
-    def _symlink(self, base: Path, path: Path, parts: tuple[str, ...], member: _Member) -> None:
+    def _symlink(self, base: Path, path: Path, parts: tuple[str, ...], member: Member) -> None:
         mtime = _clamp(member.mtime)
         target = member.target
         if not target or "\0" in target or target.startswith("/"):
@@ -218,13 +198,13 @@ class _Unpacker:
         os.utime(path, (mtime, mtime), follow_symlinks=False)
         self._links.append(path)
 
-    def _file(self, base: Path, path: Path, member: _Member, mtime: float) -> None:
+    def _file(self, base: Path, path: Path, member: Member, mtime: float) -> None:
         """Write a file, or the copy that stands for a hard link (a patch must not change both)."""
         mode = (member.mode & 0o755) | 0o600
         if member.kind == "hardlink":
             parts = self._relative(member.target, "its link target")
             if parts is None or self._made.get("/".join(parts)) not in {"file", "hardlink"}:
-                self._refuse(member.name, f"it is a hard link to {member.target!r}, which is no file before it")
+                self._refuse(member.name, f"it is a hard link to {member.target!r}, no file before it")
             source = base.joinpath(*parts)
             mode = stat.S_IMODE(source.stat().st_mode)
             with source.open("rb") as stream:
@@ -242,123 +222,3 @@ class _Unpacker:
                 if self._bytes > self.bounds.bytes:
                     self._refuse(name, f"with it the content exceeds {self.bounds.bytes} bytes")
                 sink.write(chunk)
-
-
-#: What the readers raise on damaged input.
-_DAMAGE = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    gzip.BadGzipFile,
-    lzma.LZMAError,
-    zlib.error,
-    zstandard.ZstdError,
-    EOFError,
-    NotImplementedError,
-)
-
-
-class _Metered(io.RawIOBase):
-    """Decompressed bytes on their way to the tar reader; bounds what headers may take."""
-
-    def __init__(self, stream: IO[bytes], name: str) -> None:
-        super().__init__()
-        self.stream = stream
-        self.name = name
-        #: Bytes since the last member was given.
-        self.since = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        data = self.stream.read(size)
-        self.since += len(data)
-        if self.since > MAX_HEADER:
-            why = f"a header is larger than {MAX_HEADER} bytes"
-            raise ArchiveError(f"{self.name} is not unpacked", cause=why)
-        return data
-
-
-class _Body(io.RawIOBase):
-    """A tar member's content; what is read of it does not count as header."""
-
-    def __init__(self, stream: IO[bytes], meter: _Metered) -> None:
-        super().__init__()
-        self.stream = stream
-        self.meter = meter
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        self.meter.since = 0
-        data = self.stream.read(size)
-        self.meter.since = 0
-        return data
-
-
-def _members(archive: Path) -> Iterator[_Member]:
-    """Read the members of an archive, whose format its first bytes tell."""
-    with archive.open("rb") as raw:
-        head = raw.read(6)
-        raw.seek(0)
-        if head[:4] in {b"PK\x03\x04", b"PK\x05\x06"}:
-            yield from _zip_members(raw)
-            return
-        stream: Any  # the decompressors share read() and no base class
-        if head[:2] == b"\x1f\x8b":
-            stream = gzip.GzipFile(fileobj=raw)
-        elif head[:3] == b"BZh":
-            stream = bz2.BZ2File(raw)
-        elif head == b"\xfd7zXZ\0":
-            stream = lzma.LZMAFile(raw)
-        elif head[:4] == b"\x28\xb5\x2f\xfd":
-            stream = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        else:
-            stream = raw
-        yield from _tar_members(_Metered(stream, archive.name))
-
-
-_TAR_KINDS = {
-    tarfile.DIRTYPE: "dir",
-    tarfile.SYMTYPE: "symlink",
-    tarfile.LNKTYPE: "hardlink",
-    tarfile.CHRTYPE: "character device",
-    tarfile.BLKTYPE: "block device",
-    tarfile.FIFOTYPE: "fifo",
-}
-
-
-def _tar_members(meter: _Metered) -> Iterator[_Member]:
-    with tarfile.open(fileobj=meter, mode="r|", bufsize=1 << 16) as archive:
-        for info in archive:
-            meter.since = 0
-            kind = "file" if info.isreg() else _TAR_KINDS.get(info.type, f"member of unknown type {info.type!r}")
-            data = archive.extractfile(info) if kind == "file" else None
-            body = _Body(data, meter) if data is not None else None
-            yield _Member(info.name, kind, info.mode, float(info.mtime), info.linkname, body)  # type: ignore[arg-type]
-            # tarfile keeps every header in memory for getmembers(), which nobody calls.
-            archive.members.clear()  # type: ignore[attr-defined]  # absent from typeshed
-
-
-def _zip_members(raw: IO[bytes]) -> Iterator[_Member]:
-    with zipfile.ZipFile(raw) as archive:
-        for info in archive.infolist():
-            unix = info.external_attr >> 16
-            kinds = {0: "file", stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "symlink"}
-            kind = "dir" if info.is_dir() else kinds.get(stat.S_IFMT(unix), "device or other node")
-            if info.flag_bits & 0x1:
-                kind = "member under a password"
-            mode = stat.S_IMODE(unix) or (0o755 if kind == "dir" else 0o644)
-            mtime = float(timegm((*info.date_time, 0, 0, 0)))
-            if kind == "symlink":
-                if info.file_size > 4096:  # noqa: PLR2004 - PATH_MAX
-                    kind = "link with a target that is too long"
-                target = archive.read(info).decode("utf-8", "surrogateescape") if kind == "symlink" else ""
-                yield _Member(info.filename, kind, mode, mtime, target)
-            elif kind == "file":
-                with archive.open(info) as data:
-                    yield _Member(info.filename, kind, mode, mtime, data=data)
-            else:
-                yield _Member(info.filename, kind, mode, mtime)
