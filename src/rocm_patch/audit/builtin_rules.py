@@ -129,8 +129,10 @@ def _disagree(subject: KernelFacts, _facts: Facts) -> Iterator[str]:
         return
     for attribute, key in _COMPARED:
         in_descriptor, in_metadata = getattr(descriptor, attribute), row.get(key)
-        # The assembler leaves kernarg at 0 where the author gave none: "not said".
-        if in_metadata != in_descriptor and not (attribute == "kernarg" and in_descriptor == 0):
+        # Kernarg 0 is what the assembler writes where the author said nothing; wave 0 is a
+        # processor whose descriptors cannot be read here.
+        silent = in_descriptor == 0 and attribute in ("kernarg", "wave")
+        if in_metadata != in_descriptor and not silent:
             yield f"descriptor has {attribute} {in_descriptor}, metadata has {in_metadata}"
 
 

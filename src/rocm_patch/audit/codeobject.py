@@ -73,8 +73,8 @@ def read(view: memoryview, where: str) -> Facts:
     metadata = _metadata(file, code, facts)
     _kernels(file, facts, metadata)
     if file.type == elf.ET_DYN:
-        for _place, kind, _addend in file.relocations():
-            facts.relocation_types[kind] = facts.relocation_types.get(kind, 0) + 1
+        for one in file.relocations():
+            facts.relocation_types[one.type] = facts.relocation_types.get(one.type, 0) + 1
     return facts
 
 
@@ -148,7 +148,8 @@ def _described(
     kernel = Kernel(name=name, symbol=symbol.name, descriptor=place)
     if row is not None:
         _take_metadata(kernel, row)
-    kernel.wave, kernel.lds, kernel.scratch = decoded.wave, decoded.lds, decoded.scratch
+    kernel.wave = decoded.wave or kernel.wave
+    kernel.lds, kernel.scratch = decoded.lds, decoded.scratch
     kernel.kernarg = decoded.kernarg or kernel.kernarg
     kernel.wgp_mode, kernel.dynamic_stack = decoded.wgp_mode, decoded.dynamic_stack
     # The exact count where the metadata has it; the descriptor has it rounded up.

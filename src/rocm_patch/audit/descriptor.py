@@ -34,20 +34,20 @@ class Descriptor:
 
 
 def decode(data: memoryview | bytes, target: TargetId) -> Descriptor:
-    """Decode 64 bytes. Registers are 0 where the encoding of the target is not known here."""
+    """Decode 64 bytes. Wave size and registers are 0 where the target's encoding is not known here."""
     lds, scratch, kernarg, zero, entry, zeros, _rsrc3, rsrc1, _rsrc2, properties, _preload, tail = (
         _LAYOUT.unpack(data)
     )
     generation = target.generation
     modern = generation >= 10  # noqa: PLR2004 - gfx10 brought wave32
-    wave = 32 if modern and properties & 0x400 else 64
+    wave = 0 if generation == 0 else 32 if modern and properties & 0x400 else 64
     return Descriptor(
         lds=lds,
         scratch=scratch,
         kernarg=kernarg,
         entry=entry,
         wave=wave,
-        vgprs=((rsrc1 & 0x3F) + 1) * _vgpr_step(target, wave),
+        vgprs=((rsrc1 & 0x3F) + 1) * vgpr_granule(target, wave),
         sgprs=_sgprs(generation, (rsrc1 >> 6) & 0xF),
         wgp_mode=modern and bool(rsrc1 & (1 << 29)),
         dynamic_stack=bool(properties & 0x800),
@@ -57,13 +57,9 @@ def decode(data: memoryview | bytes, target: TargetId) -> Descriptor:
 
 def vgpr_granule(target: TargetId, wave: int) -> int:
     """Give the step in which the descriptor counts vector registers, 0 where it is not known here."""
-    return _vgpr_step(target, wave)
-
-
-def _vgpr_step(target: TargetId, wave: int) -> int:
-    if target.processor in _UNIFIED or (target.generation >= 10 and wave == 32):  # noqa: PLR2004 - lanes
-        return 0 if target.processor == "gfx1250" else 8
-    return 4
+    if wave == 0 or target.processor == "gfx1250":
+        return 0
+    return 8 if wave == 32 or target.processor in _UNIFIED else 4  # noqa: PLR2004 - lanes
 
 
 def _sgprs(generation: int, field: int) -> int:

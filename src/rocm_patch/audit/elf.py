@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 import attrs
 from elftools.common.exceptions import ELFError
@@ -54,8 +54,7 @@ class Section:
     link: int
 
 
-@attrs.frozen
-class Symbol:
+class Symbol(NamedTuple):
     """One symbol. `section` is the index of its section (0: undefined)."""
 
     name: str
@@ -73,6 +72,15 @@ class Note:
     type: int
     data: memoryview
     offset: int
+
+
+class Relocation(NamedTuple):
+    """One relocation: its place, type, symbol index (0: none) and addend."""
+
+    place: int
+    type: int
+    symbol: int
+    addend: int
 
 
 class Elf:
@@ -174,21 +182,29 @@ class Elf:
                 yield Note(owner, kind, data[start:end], section.offset + start)
                 at = (end + 3) // 4 * 4
 
-    def relocations(self) -> Iterator[tuple[int, int, int]]:
-        """Give (place, type, addend) of every relocation with an addend."""
+    def relocations(self) -> Iterator[Relocation]:
+        """Give every relocation with an addend."""
         for section in self.sections:
             if section.type == SHT_RELA:
                 rows = self.data(section)
                 for place, info, addend in struct.iter_unpack("<QQq", rows[: len(rows) - len(rows) % 24]):
-                    yield place, info & 0xFFFFFFFF, addend
+                    yield Relocation(place, info & 0xFFFFFFFF, info >> 32, addend)
 
-    def file_offset(self, address: int, size: int, what: str) -> int:
-        """Turn an address into a file offset; the bytes must lie in one section."""
+    def dynamic_value(self, index: int) -> int:
+        """Give the value of the dynamic symbol of that index, 0 for none and for undefined ones."""
+        table = next((s for s in self.sections if s.type == SHT_DYNSYM), None)
+        if index == 0 or table is None:
+            return 0
+        what = f"dynamic symbol {index}"
+        return int(unpack("<Q", self.data(table), index * 24 + 8, where=self.where, what=what)[0])
+
+    def file_offset(self, address: int) -> int | None:
+        """Turn an address into a file offset; None where no section's bytes are there."""
         for section in self.sections:
-            inside = section.address <= address and address + size <= section.address + section.size
+            inside = section.address <= address < section.address + section.size
             if inside and section.address and section.type != SHT_NOBITS:
                 return section.offset + address - section.address
-        raise malformed(self.where, 0, f"{what} at address 0x{address:x} lies in no section")
+        return None
 
 
 _SECTION_TYPES = {

@@ -153,30 +153,30 @@ def _wrappers(file: Elf, report: FileReport) -> None:
     section = file.named(_SEGMENT)
     if section is None or not report.fat_binaries:
         if report.fat_binaries and any(fat.section == _FATBIN for fat in report.fat_binaries):
-            report.add(
-                "fatbin-wrapper", "error", _WRAPPER_SOURCE, f"{report.path}: no {_SEGMENT} registers the code"
-            )
+            _wrapper_finding(report, f"no {_SEGMENT} registers the code")
         return
     rows = file.data(section)
     low, high = section.address, section.address + section.size
-    pointers = {place: addend for place, _kind, addend in file.relocations() if low <= place < high}
+    pointers = {
+        one.place: file.dynamic_value(one.symbol) + one.addend
+        for one in file.relocations()
+        if low <= one.place < high
+    }
     starts = {fat.offset for fat in report.fat_binaries}
     registered = set()
     for at in range(0, len(rows) - _WRAPPER.size + 1, _WRAPPER.size):
         magic, _version, in_place, _unused = _WRAPPER.unpack_from(rows, at)
-        if magic != _WRAPPER_MAGIC:
-            report.add(
-                "fatbin-wrapper",
-                "error",
-                _WRAPPER_SOURCE,
-                f"{report.path}: {_SEGMENT}+{at}: magic 0x{magic:x}",
-            )
-            continue
         address = pointers.get(low + at + 8, in_place)
-        registered.add(file.file_offset(address, 1, "a registered fat binary"))
-    for offset in sorted(registered - starts):
-        message = f"{report.path}: a wrapper points to {offset}, where no bundle begins"
-        report.add("fatbin-wrapper", "error", _WRAPPER_SOURCE, message)
+        offset = file.file_offset(address)
+        if magic != _WRAPPER_MAGIC:
+            _wrapper_finding(report, f"{_SEGMENT}+{at}: magic 0x{magic:x}")
+        elif offset not in starts:
+            _wrapper_finding(report, f"a wrapper points to 0x{address:x}, where no bundle begins")
+        else:
+            registered.add(offset)
     for offset in sorted(starts - registered):
-        message = f"{report.path}: nothing registers the bundle at {offset}"
-        report.add("fatbin-unregistered", "warning", _WRAPPER_SOURCE, message)
+        _wrapper_finding(report, f"nothing registers the bundle at {offset}")
+
+
+def _wrapper_finding(report: FileReport, message: str) -> None:
+    report.add("fatbin-wrapper", "error", _WRAPPER_SOURCE, f"{report.path}: {message}")

@@ -12,6 +12,8 @@ from rich.text import Text
 from rocm_patch.audit.model import SEVERITIES, FileReport, Kernel, Report
 
 ROWS = 30
+#: Columns where the output is no terminal and so has no width of its own.
+PIPE_WIDTH = 160
 _STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 _UNIT = 1024
 
@@ -73,7 +75,7 @@ def _files(report: Report, console: Console) -> None:
         title=f"Files with device code (kernels for {report.target}, and those only other targets have)",
         title_justify="left",
     )
-    table.add_column("file", overflow="fold")
+    table.add_column("file", overflow="fold", min_width=20)
     for name in ("fat", "targets", "code", "kernels", "missing"):
         table.add_column(name, justify="right", no_wrap=True)
     with_code = [file for file in report.files if file.has_device_code()]
@@ -150,7 +152,7 @@ KERNEL_COLUMNS = (
 
 def _kernels(report: Report, console: Console) -> None:
     table = Table(title=f"Kernels for {report.target} (sizes in bytes)", title_justify="left")
-    table.add_column("kernel", overflow="fold")
+    table.add_column("kernel", overflow="fold", min_width=20)
     for name in KERNEL_COLUMNS:
         table.add_column(name, justify="right")
     for file in report.files:

@@ -16,7 +16,7 @@ from rocm_patch.audit.jsonout import JsonWriter
 from rocm_patch.audit.page import write_page
 from rocm_patch.audit.scan import Options
 from rocm_patch.audit.targets import machines
-from rocm_patch.audit.terminal import show
+from rocm_patch.audit.terminal import PIPE_WIDTH, show
 from rocm_patch.errors import AuditError, UsageError
 
 
@@ -60,7 +60,10 @@ def audit(
     if writer is not None:
         writer.close(report)
     else:
-        show(report, Console(highlight=False), kernels=kernels, required=required is not None)
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = PIPE_WIDTH
+        show(report, console, kernels=kernels, required=required is not None)
     if html is not None:
         write_page(report, html)
     if report.unreadable:
