@@ -307,7 +307,9 @@ class _Parser:
                 if written != (one, two):
                     self._fail(f"the {kind.value} and the `---`/`+++` lines name different files")
             return one, two
-        name = self._one_name(*sides, where) if sides is not None else self._name_of_pair(both, where)
+        name = self._name_of_pair(both, where)
+        if sides is not None and self._one_name(*sides, where) != name:
+            self._fail("the `diff --git` line and the `---`/`+++` lines name different files")
         return name, name
 
     def _name_of_pair(self, both: bytes, where: str) -> str:

@@ -88,16 +88,15 @@ def applied_names(tree: Path) -> tuple[str, ...]:
 def read_applied(tree: Path, series: Series, *, loose: str = "") -> Applied:
     """Read `.pc/`. Raises SeriesError where it is of another format or names things outside of it.
 
-    For the patch `loose`, which is about to be written anew, an empty backup always
-    means a missing file, as for quilt itself.
+    For the patch `loose`, which is about to be written anew and may be unreadable, an
+    empty backup means a missing file, as for quilt, unless the patch edits that file.
     """
     disk = DiskTree(tree)
     order = applied_names(tree)
     backups = {name: _backups(disk, name) for name in order}
     patches = {patch.name: patch for patch in series.patches}
     originals = {
-        name: _originals(found, None if name == loose else patches.get(name), empty_is_absent=name == loose)
-        for name, found in backups.items()
+        name: _originals(found, patches.get(name), loose=name == loose) for name, found in backups.items()
     }
     return Applied(disk, order, backups, originals)
 
@@ -118,19 +117,23 @@ def _backups(disk: DiskTree, name: str) -> dict[str, FileState]:
 
 
 def _originals(
-    backups: dict[str, FileState], patch: Patch | None, *, empty_is_absent: bool
+    backups: dict[str, FileState], patch: Patch | None, *, loose: bool
 ) -> dict[str, FileState | None]:
-    made = {
-        change.target
-        for change in (patch.changes if patch else [])
-        if change.kind in (Kind.CREATE, Kind.RENAME, Kind.COPY)
-    }
-    return {
-        path: None
-        if not state.data and (empty_is_absent or path in made or not state.mode & stat.S_IRUSR)
-        else state
+    try:
+        changes = patch.changes if patch else []
+    except SeriesError:
+        if not loose:
+            raise
+        changes = []
+    edited = {change.source for change in changes if change.kind is Kind.MODIFY}
+    made = {change.target for change in changes if change.kind in (Kind.CREATE, Kind.RENAME, Kind.COPY)}
+    absent = {
+        path
         for path, state in backups.items()
+        if not state.data
+        and (path in made or not state.mode & stat.S_IRUSR or (loose and path not in edited))
     }
+    return {path: None if path in absent else state for path, state in backups.items()}
 
 
 def check_applied(applied: Applied, series: Series) -> None:

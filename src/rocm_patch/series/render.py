@@ -1,4 +1,4 @@
-"""Write a unified diff of one file: exact line numbers, no time stamps, git's lines where modes need them.
+"""Write a unified diff of one file: exact line numbers, no time stamps, git's own form.
 
 Knows two states of a file and nothing else; what it writes, diff.py reads.
 """
@@ -20,33 +20,22 @@ def render_file(path: str, old: FileState | None, new: FileState | None, *, cont
 
     A NUL byte makes no difference: bytes are written as they are, which patch(1) takes as well.
     """
-    if old is None and new is None:
-        return b""
     a, b = _side(b"a/", path), _side(b"b/", path)
     git = [b"diff --git " + a.rstrip(b"\t") + b" " + b.rstrip(b"\t") + b"\n"]
     if old is None and new is not None:
-        if new.data and not new.executable:
-            git = []
-        else:
-            git.append(b"new file mode %o\n" % _git_mode(new))
+        git.append(b"new file mode %o\n" % _git_mode(new))
         a = b"/dev/null"
     elif new is None and old is not None:
-        if old.data:
-            git = []
-        else:
-            git.append(b"deleted file mode %o\n" % _git_mode(old))
+        git.append(b"deleted file mode %o\n" % _git_mode(old))
         b = b"/dev/null"
-    elif old is not None and new is not None:
-        if old.executable == new.executable:
-            git = []
-        else:
-            git += [b"old mode %o\n" % _git_mode(old), b"new mode %o\n" % _git_mode(new)]
+    elif old is not None and new is not None and old.executable != new.executable:
+        git += [b"old mode %o\n" % _git_mode(old), b"new mode %o\n" % _git_mode(new)]
     hunks = b"".join(
         _hunks(split_lines(old.data if old else b""), split_lines(new.data if new else b""), context)
     )
     if hunks:
         hunks = b"--- " + a + b"\n+++ " + b + b"\n" + hunks
-    return b"".join(git) + hunks
+    return b"".join(git) + hunks if hunks or len(git) > 1 else b""
 
 
 def _side(prefix: bytes, path: str) -> bytes:
