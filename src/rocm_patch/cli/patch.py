@@ -101,8 +101,8 @@ def apply(
     sign, verb = ("-", "taken off") if reverse else ("+", "applied")
     for name in result.patches:
         click.echo(f"{sign} {name}")
-    would = "would be " if dry_run else ""
-    click.echo(f"{len(result.patches)} patches {would}{verb}, {len(result.files)} files {would}changed")
+    start = "dry run, nothing written; " if dry_run else ""
+    click.echo(f"{start}patches {verb}: {len(result.patches)}, files changed: {len(result.files)}")
 
 
 @patch.command()
@@ -177,7 +177,7 @@ def check(component: str, version: str, tree: Path | None) -> None:
     findings = work.check(folder, version, root=data_root(), tree=tree)
     if findings:
         raise SeriesError(
-            f"patches/{component}/{version}: {len(findings)} findings",
+            f"patches/{component}/{version} is not in order (findings: {len(findings)})",
             detail=[str(finding) for finding in findings],
             step="correct the patches' headers and content; docs/patches.md explains each rule",
         )
