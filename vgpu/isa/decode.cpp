@@ -436,6 +436,9 @@ private:
         }
         if (r->fmt == Fmt::VOPC) {
             in_.dst = scalar(r->has(WREXEC) ? code_exec : bits(w, 0, 7), Ty::MASK);
+            if (bit(w, 7) && !r->has(WREXEC)) {
+                illegal();
+            }
         } else {
             vector_dst(*r, bits(w, 0, 8));
         }

@@ -66,6 +66,9 @@ std::string operand_text(const Operand& o, std::uint32_t literal) {
     case Kind::null: return "null";
     case Kind::int_const: return std::to_string(o.value);
     case Kind::float_const:
+        if (dwords(o.type) == 1 && bytes(o.type) == 2 && o.type != Ty::F16) {
+            return hex(const_bits({o.kind, Ty::F16, 1, o.value, o.raw}, 0));  // LLVM shows the half's bits
+        }
         return o.value == 248 && o.dwords == 2 ? "0.15915494309189532" : std::string(float_text[n - 240]);
     case Kind::literal: return literal_text(literal, o.type);
     case Kind::shared_base: return "src_shared_base";
@@ -184,12 +187,13 @@ private:
             return;
         default: break;
         }
-        item(std::to_string(in_.simm));
+        const bool decimal = row_.has(BRANCH | END);
+        item(decimal ? std::to_string(in_.simm) : literal_text(in_.simm, Ty::U32));
     }
 
     void smem() {
         if (in_.op == Op::s_atc_probe || in_.op == Op::s_atc_probe_buffer) {
-            item(std::to_string(in_.simm));
+            item(literal_text(in_.simm, Ty::U32));
         }
         operand(in_.src[2] ? in_.src[2] : in_.dst);
         if (in_.src[0]) {
@@ -203,14 +207,19 @@ private:
                 item(in_.offset != 0 ? signed_hex(in_.offset) : "null");
             }
         }
-        flag(in_.glc, "glc");
-        flag(in_.dlc, "dlc");
+        if (row_.has(LOAD | STORE | ATOMIC)) {
+            flag(in_.glc, "glc");
+            flag(in_.dlc, "dlc");
+        }
     }
 
     // --- vector ---
 
     std::string modified(unsigned i) const {
         const Operand& o = in_.src[i];
+        if (row_.has(KIMM) && o.is(Kind::literal)) {
+            return hex(in_.literal);
+        }
         const std::string text = operand_text(o, in_.literal);
         if (in_.ext == Ext::sdwa && i < 2 && in_.sdwa.sext[i] && !is_float(o.type)) {
             return "sext(" + text + ")";
