@@ -233,7 +233,9 @@ class _Run:
         if self.settings.offline and not candidate.url.startswith("file://"):
             raise ProviderError("not tried: offline (ROCM_PATCH_OFFLINE)")
         if candidate.git is not None:
-            return git.fetch(self.store, item.name, variant, candidate.git, self.lease)
+            waiting = _Waiting(wire, self.ui, item.name)
+            job = git.GitJob(self.store, self.lease, self.settings, self.ui.note, waiting)
+            return git.fetch(job, item.name, variant, candidate.git)
         if variant.sha256 is None or variant.size is None:  # excluded by the model
             raise ProviderError("no sha256 is pinned")
         url = candidate.url

@@ -16,8 +16,9 @@ import posixpath
 import shutil
 import subprocess
 import tarfile
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -26,10 +27,13 @@ from urllib.parse import urlsplit, urlunsplit
 from rocm_patch.errors import MissingToolError
 from rocm_patch.sources.model import GitProvider, Variant
 from rocm_patch.sources.providers import ProviderError
+from rocm_patch.sources.settings import Settings
 from rocm_patch.sources.store import NO_ROOM, Lease, ObjectStore, no_room
 
 #: Submodules within submodules; PyTorch's go four deep.
 MAX_DEPTH = 12
+#: The lock of everything in `git/`.
+LOCK = "git"
 
 
 @dataclass(frozen=True)
@@ -49,39 +53,49 @@ class _Repo:
     commit: str
 
 
-def fetch(
-    store: ObjectStore, name: str, variant: Variant, provider: GitProvider, lease: Lease
-) -> tuple[str, Path]:
+@dataclass(frozen=True)
+class GitJob:
+    """What a commit is fetched with: the cache, the item's lease, patience, a way to say where it stands."""
+
+    store: ObjectStore
+    lease: Lease
+    settings: Settings
+    note: Callable[[str], None]
+    waiting: Callable[[], None]
+
+
+def fetch(job: GitJob, name: str, variant: Variant, provider: GitProvider) -> tuple[str, Path]:
     """Fetch a commit, archive it into the store, give digest and file.
 
     Repositories that are complete stay in `git/` until the archive is, so a run
-    that is killed goes on with the next submodule. Raises ProviderError,
-    MissingToolError, DiskSpaceError.
+    that is killed goes on with the next submodule; one commit at a time, because
+    commits share submodules. Raises ProviderError, MissingToolError, DiskSpaceError.
     """
     if shutil.which("git") is None:
         raise MissingToolError(
             "git is not installed", cause=f"{name} comes from {provider.url}", step="sudo apt-get install git"
         )
+    store = job.store
     archive = store.root / "part" / f"git-{uuid.uuid4().hex}"
-    job = _Job(store, provider)
-    try:
-        with archive.open("wb") as raw:
-            sink = _Hashing(raw)
-            job.write(f"{name}-{provider.commit[:12]}", sink)
-        sha256 = sink.digest.hexdigest()
-        if variant.sha256 not in {None, sha256}:
-            raise ProviderError(f"wrong content: sha256 {sha256}")
-        lease.add([sha256])
-        with store.lock(f"adopt-{sha256}"):
+    work = _Work(job, name, provider)
+    with store.lock(LOCK, job.waiting):
+        try:
+            with archive.open("wb") as raw:
+                sink = _Hashing(raw)
+                work.write(f"{name}-{provider.commit[:12]}", sink)
+            sha256 = sink.digest.hexdigest()
+            if variant.sha256 not in {None, sha256}:
+                raise ProviderError(f"wrong content: sha256 {sha256}")
+            job.lease.add([sha256])
             path = store.adopt(archive, sha256)
-        store.set_ref(variant.key, sha256)
-    except OSError as error:
-        if error.errno in NO_ROOM:
-            raise no_room(store.root, archive.stat().st_size) from error
-        raise
-    finally:
-        archive.unlink(missing_ok=True)
-    job.clear()
+            store.set_ref(variant.key, sha256)
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise no_room(store.root, archive.stat().st_size) from error
+            raise
+        finally:
+            archive.unlink(missing_ok=True)
+        work.clear()
     return sha256, path
 
 
@@ -114,19 +128,23 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _git(folder: Path, *args: str) -> bytes:
-    """Run git in a bare repository; its complaint becomes a ProviderError."""
+    """Run git in a bare repository; its complaint becomes a ProviderError, or a DiskSpaceError."""
     done = subprocess.run(["git", *args], env=_environment(folder), capture_output=True, check=False)
     if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        text = done.stderr.decode(errors="replace")
+        if any(words in text for words in ("No space left on device", "Disk quota exceeded")):
+            raise no_room(folder.parent, shutil.disk_usage(folder.parent).free + 1)
+        lines = text.strip().splitlines()
         raise ProviderError(f"git: {' / '.join(lines[-3:]) or f'exit code {done.returncode}'}")
     return done.stdout
 
 
 @dataclass
-class _Job:
+class _Work:
     """One commit on its way into an archive: the repositories it needed so far."""
 
-    store: ObjectStore
+    job: GitJob
+    name: str
     provider: GitProvider
     used: list[Path] = field(default_factory=list)
 
@@ -138,12 +156,12 @@ class _Job:
     def write(self, prefix: str, sink: _Hashing) -> None:
         """Write the archive of the commit and, if asked for, of its submodules."""
         top = self._clone(self.provider.url, self.provider.commit, self.provider.ref)
-        time = int(_git(top.folder, "show", "--no-patch", "--format=%ct", top.commit).split()[-1])
+        stamp = int(_git(top.folder, "show", "--no-patch", "--format=%ct", top.commit).split()[-1])
         with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as archive:
             for repo, folder, entries in self._walk(top):
                 for entry, data in _blobs(repo, entries):
                     info = tarfile.TarInfo(str(PurePosixPath(prefix, folder, entry.path)))
-                    info.mtime = time
+                    info.mtime = stamp
                     info.mode = 0o755 if entry.mode == "100755" else 0o644
                     if entry.mode == "120000":
                         info.type = tarfile.SYMTYPE
@@ -174,31 +192,38 @@ class _Job:
     def _clone(self, url: str, commit: str, ref: str | None) -> _Repo:
         """Have one commit, without history, in a bare repository of the cache."""
         name = hashlib.sha256(f"{url} {commit}".encode()).hexdigest()[:32]
-        folder = self.store.root / "git" / name
+        folder = self.job.store.root / "git" / name
         ready = folder / "rocm-patch-complete"
-        with self.store.lock(f"git-{name}"):
-            self.used.append(folder)
-            if ready.exists():
-                return _Repo(folder, commit)
-            if folder.exists():  # a run that was killed; git's own locks may be left in it
-                shutil.rmtree(folder)
-            folder.mkdir(parents=True)
-            _git(folder, "init", "--quiet", "--bare", str(folder))
+        self.used.append(folder)
+        if ready.exists():
+            return _Repo(folder, commit)
+        if folder.exists():  # a run that was killed; git's own locks may be left in it
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        self.job.note(f"{self.name}: git fetches {url} at {commit[:12]}")
+        _git(folder, "init", "--quiet", "--bare", str(folder))
+        wishes = [commit] * (self.job.settings.retries + 1)
+        # Few servers refuse a bare commit; those that do know the tag.
+        wishes += [ref] if ref else []
+        for number, wish in enumerate(wishes):
             try:
-                self._pull(folder, url, commit)
+                self._pull(folder, url, wish)
+                break
             except ProviderError:
-                if ref is None:
+                if number == len(wishes) - 1:
                     raise
-                self._pull(folder, url, ref)
-            actual = _git(folder, "rev-parse", "--verify", "FETCH_HEAD^{commit}").decode().strip()
-            if actual != commit:
-                raise ProviderError(f"{ref} is commit {actual}, pinned is {commit}")
-            ready.touch()
+                time.sleep(min(self.job.settings.backoff * 2**number, 30.0))
+        actual = _git(folder, "rev-parse", "--verify", "FETCH_HEAD^{commit}").decode().strip()
+        if actual != commit:
+            raise ProviderError(f"{ref} is commit {actual}, pinned is {commit}")
+        ready.touch()
         return _Repo(folder, commit)
 
     def _pull(self, folder: Path, url: str, wish: str) -> None:
-        options = ["--quiet", "--depth=1", "--no-tags"]
-        _git(folder, "fetch", *options, "--", url, wish)
+        """Fetch one commit or tag; a server that stalls for the read timeout is given up."""
+        seconds = max(int(self.job.settings.read_timeout), 1)
+        slow = ["-c", "http.lowSpeedLimit=1000", "-c", f"http.lowSpeedTime={seconds}"]
+        _git(folder, *slow, "fetch", "--quiet", "--depth=1", "--no-tags", "--", url, wish)
 
 
 def _entries(repo: _Repo) -> list[_Entry]:

@@ -4,7 +4,8 @@ Knows bytes, hashes, locks and leases. Knows nothing of recipes or of where byte
 come from. Layout below the root: `sha256/ab/abcdef...` (read-only files),
 `meta/` (size, mtime and inode as recorded when the hash was proved), `part/`
 (unfinished downloads), `refs/` (a git commit -> the sha256 of its archive),
-`locks/`, `leases/` (one per running job; a lease whose lock is free is stale).
+`git/` (repositories on their way into an archive), `locks/`, `leases/` (one per
+running job; a lease whose lock is free is stale).
 """
 
 from __future__ import annotations
@@ -353,6 +354,15 @@ class ObjectStore:
                     parts.append(part.name)
                     if not dry_run:
                         part.unlink(missing_ok=True)
+            # Repositories that a killed run left; while a commit is archived, "git" is locked.
+            left = (
+                sorted((self.root / "git").glob("*")) if wanted is None and self._idle("git", set()) else []
+            )
+            for folder in (f for f in left if f.stat().st_mtime <= limit):
+                size += sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+                parts.append(f"git/{folder.name}")
+                if not dry_run:
+                    shutil.rmtree(folder)
             return GcResult(gone, parts, size, len(leased), kept)
 
     def _last_use(self, sha256: str) -> float:

@@ -141,7 +141,7 @@ def test_a_part_of_wrong_bytes_is_dropped_and_the_same_address_tried_again(
 
 @pytest.mark.parametrize("length", [0, -1, 5])
 def test_parts_of_every_length(
-    server: Server, store: ObjectStore, quick: Settings, data: bytes, item: Make, length: int
+    *, server: Server, store: ObjectStore, quick: Settings, data: bytes, item: Make, length: int
 ) -> None:
     """Empty, complete but not yet renamed, longer than the file."""
     want = item("a", data, server.add("/a", data))
@@ -163,8 +163,8 @@ def test_failures_that_pass_are_retried(
 def test_a_slow_server_is_waited_for(
     server: Server, store: ObjectStore, quick: Settings, data: bytes, item: Make
 ) -> None:
-    settings = quick.model_copy(update={"read_timeout": 0.5})
-    want = item("a", data, server.add("/a", data, pause=0.05, piece=1 << 17))
+    settings = quick.model_copy(update={"read_timeout": 1.5})
+    want = item("a", data, server.add("/a", data, pause=0.3, piece=1 << 17))
     assert get(want, store, settings) == data
     assert server.count("/a") == 1
 
@@ -172,13 +172,13 @@ def test_a_slow_server_is_waited_for(
 def test_a_stalled_server_is_asked_again_where_it_stopped(
     server: Server, store: ObjectStore, quick: Settings, data: bytes, item: Make
 ) -> None:
-    settings = quick.model_copy(update={"read_timeout": 0.3})
+    settings = quick.model_copy(update={"read_timeout": 1.0})
     stall = threading.Event()
 
     def hook(sent: int) -> None:
         if sent == 131_072 and not stall.is_set():
             stall.set()
-            time.sleep(1.0)
+            time.sleep(2.5)
 
     want = item("a", data, server.add("/a", data, hook=hook))
     assert get(want, store, settings) == data
@@ -213,7 +213,7 @@ def test_a_host_that_does_not_answer_is_asked_once(store: ObjectStore, quick: Se
 
 
 def test_mirrors_by_folder_and_by_server(
-    server: Server, store: ObjectStore, quick: Settings, data: bytes, item: Make, tmp_path: Path
+    *, server: Server, store: ObjectStore, quick: Settings, data: bytes, item: Make, tmp_path: Path
 ) -> None:
     (tmp_path / "mirror dir/me/a").mkdir(parents=True)
     (tmp_path / "mirror dir/me/a/a.tar").write_bytes(data)
@@ -234,7 +234,7 @@ def test_mirrors_by_folder_and_by_server(
 
 @pytest.mark.parametrize("content", [b"wrong", b"short"])
 def test_a_mirror_that_lies_is_passed_over(
-    server: Server, store: ObjectStore, quick: Settings, item: Make, tmp_path: Path, content: bytes
+    *, server: Server, store: ObjectStore, quick: Settings, item: Make, tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / "a.tar").write_bytes(content)
     want = item("a", b"right", server.add("/a", b"right"))
@@ -243,7 +243,7 @@ def test_a_mirror_that_lies_is_passed_over(
 
 
 def test_offline_uses_the_cache_and_folders_only(
-    server: Server, store: ObjectStore, quick: Settings, data: bytes, item: Make, tmp_path: Path
+    *, server: Server, store: ObjectStore, quick: Settings, item: Make, tmp_path: Path
 ) -> None:
     cached, local, remote = (
         item(n, d, server.add(f"/{n}", d)) for n, d in (("c", b"c"), ("l", b"l"), ("r", b"r"))
@@ -276,7 +276,8 @@ def test_the_pypi_index_is_asked_where_the_file_host_fails(
 ) -> None:
     digest = hashlib.sha256(data).hexdigest()
     server.add("/host/far/a.tar", data)
-    page = f'<a href="../../host/far/other.tar#sha256=00">x</a><a href="../../host/far/a.tar#sha256={digest}">a</a>'
+    page = '<a href="../../host/far/other.tar#sha256=00">x</a>'
+    page += f'<a href="../../host/far/a.tar#sha256={digest}">a</a>'
     server.add("/simple/a/", page.encode(), content_type="text/html")
     settings = quick.model_copy(update={"pypi": f"{server.url}/simple", "pypi_files": f"{server.url}/files"})
     want = item("a", data, providers=[{"kind": "pypi", "project": "a", "path": "packages/a.tar"}])
@@ -293,6 +294,7 @@ def test_the_pypi_index_is_asked_where_the_file_host_fails(
     ],
 )
 def test_an_index_without_the_file_is_explained(
+    *,
     server: Server,
     store: ObjectStore,
     quick: Settings,
@@ -339,6 +341,7 @@ def test_items_that_share_a_name_are_refused(store: ObjectStore, quick: Settings
 
 
 def test_too_small_a_disk_is_known_before_the_first_byte(
+    *,
     server: Server,
     store: ObjectStore,
     quick: Settings,

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ def test_killed_at_any_moment_the_cache_stays_right(
     for delay in (0.02, 0.05, 0.1, 0.15, 0.2, 0.05):
         seen = len(server.requests)
         process = spawn(store.root, *items)
-        wait_for(lambda seen=seen, process=process: len(server.requests) > seen or process.poll() is not None)
+        wait_for(partial(lambda seen, p: len(server.requests) > seen or p.poll() is not None, seen, process))
         time.sleep(delay)
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A git commit as an archive: real repositories with submodules, the same bytes each time, no way around the pin."""
+"""A git commit as an archive: real repositories with submodules, the same bytes, no way around the pin."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_without_submodules_their_folders_are_absent(
 
 
 def test_the_next_provider_is_tried_and_a_moved_tag_is_refused(
-    project: tuple[Path, str], store: ObjectStore, tmp_path: Path
+    project: tuple[Path, str], store: ObjectStore
 ) -> None:
     base, head = project
     later = commit(base / "top", {"new": "x"})

@@ -1,4 +1,4 @@
-"""The commands as a user calls them, on recipes and servers of the test; pip against the index; Debian's pool."""
+"""The commands as a user calls them; pip against the index; Debian's pool."""
 
 from __future__ import annotations
 
@@ -169,7 +169,8 @@ def make_wheel(folder: Path, version: str, requires: str) -> Path:
     info = f"gfxtoy-{version}.dist-info"
     files = {
         "gfxtoy.py": f"version = {version!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: gfxtoy\nVersion: {version}\nRequires-Python: {requires}\n",
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: gfxtoy\n"
+        f"Version: {version}\nRequires-Python: {requires}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     with zipfile.ZipFile(path, "w") as archive:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import html.parser
@@ -16,7 +17,7 @@ from click.testing import CliRunner
 
 from rocm_patch.cli.index import index as index_command
 from rocm_patch.errors import UsageError, WheelError
-from rocm_patch.index import build_index, simple
+from rocm_patch.index import build_index
 
 
 def make_wheel(
@@ -215,12 +216,12 @@ def test_where_names_cannot_be_exchanged_the_old_folder_steps_aside(
     out = tmp_path / "out"
     build_index(tmp_path / "dist", out)
     make_wheel(tmp_path / "dist", "second", "1.0")
-    monkeypatch.setattr(simple.ctypes, "CDLL", NoExchange)
-    monkeypatch.setattr(simple.ctypes, "get_errno", lambda: errno.EINVAL)
+    monkeypatch.setattr(ctypes, "CDLL", NoExchange)
+    monkeypatch.setattr(ctypes, "get_errno", lambda: errno.EINVAL)
     assert build_index(tmp_path / "dist", out).files == 2
     assert (out / "simple/second/index.html").exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["dist", "out"]
-    monkeypatch.setattr(simple.ctypes, "get_errno", lambda: errno.EACCES)
+    monkeypatch.setattr(ctypes, "get_errno", lambda: errno.EACCES)
     with pytest.raises(OSError, match="denied"):
         build_index(tmp_path / "dist", out)
     assert (out / "simple/second/index.html").exists()

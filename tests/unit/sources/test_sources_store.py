@@ -146,6 +146,23 @@ def test_gc_removes_old_parts_but_none_that_is_written(store: ObjectStore) -> No
     assert [p.exists() for p in parts] == [True, True, False]
 
 
+def test_gc_removes_repositories_that_a_killed_run_left(store: ObjectStore) -> None:
+    left, fresh = (store.root / "git" / name for name in ("left", "fresh"))
+    for folder in (left, fresh):
+        folder.mkdir(parents=True)
+        (folder / "pack").write_bytes(b"12345")
+    os.utime(left, (1, 1))
+    results = []
+    thread = threading.Thread(target=lambda: results.append(store.gc()))
+    with store.lock("git"):  # a commit is being archived
+        thread.start()
+        thread.join()
+    assert results[0].parts == []
+    result = store.gc()
+    assert (result.parts, result.bytes) == (["git/left"], 5)
+    assert [f.exists() for f in (left, fresh)] == [False, True]
+
+
 def test_gc_keeps_what_a_running_process_leases_until_it_is_killed(store: ObjectStore) -> None:
     digest = add(store, b"1", 40)
     command = [sys.executable, "-c", SLEEPER, str(store.root), digest]
