@@ -66,8 +66,6 @@ enum Status : std::uint32_t {
 struct Agent { std::uint64_t handle; };
 struct Isa { std::uint64_t handle; };
 struct Signal { std::uint64_t handle; };
-struct Region { std::uint64_t handle; };
-struct Cache { std::uint64_t handle; };
 struct MemoryPool { std::uint64_t handle; };
 struct Executable { std::uint64_t handle; };
 struct ExecutableSymbol { std::uint64_t handle; };
@@ -215,13 +213,6 @@ enum IsaInfo : std::uint32_t {
     ISA_INFO_GRID_MAX_DIM = 14,
     ISA_INFO_GRID_MAX_SIZE = 16,
     ISA_INFO_FBARRIER_MAX_SIZE = 17,
-};
-
-enum CacheInfo : std::uint32_t {
-    CACHE_INFO_NAME_LENGTH = 0,
-    CACHE_INFO_NAME = 1,
-    CACHE_INFO_LEVEL = 2,
-    CACHE_INFO_SIZE = 3,
 };
 
 // ---- signals ------------------------------------------------------------------

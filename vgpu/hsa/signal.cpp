@@ -216,7 +216,8 @@ bool holds(abi::SignalValue value, abi::SignalCondition condition, abi::SignalVa
 }
 
 abi::SignalValue wait_signal(SignalSlot& slot, abi::SignalCondition condition, abi::SignalValue compare,
-                             std::uint64_t timeout_ns, const std::atomic<bool>* cancel) noexcept {
+                             std::uint64_t timeout_ns, const std::atomic<bool>* cancel,
+                             std::uint64_t poll_ns) noexcept {
     abi::SignalValue value = load_signal(slot);
     if (holds(value, condition, compare) || timeout_ns == 0) {
         return value;
@@ -234,7 +235,7 @@ abi::SignalValue wait_signal(SignalSlot& slot, abi::SignalCondition condition, a
         }
         // Sleeps on the low half of the value; a change of the high half alone, or one
         // made by device code, is found at the next look.
-        futex_wait(&slot.amd.value, static_cast<std::uint32_t>(value), std::min(timeout_ns - passed, kDevicePollNs));
+        futex_wait(&slot.amd.value, static_cast<std::uint32_t>(value), std::min(timeout_ns - passed, poll_ns));
     }
     slot.waiters.fetch_sub(1, std::memory_order_seq_cst);
     return value;

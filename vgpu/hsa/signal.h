@@ -65,15 +65,14 @@ abi::SignalValue xor_signal(SignalSlot& slot, abi::SignalValue value) noexcept;
 bool holds(abi::SignalValue value, abi::SignalCondition condition, abi::SignalValue compare) noexcept;
 
 // Waits until the condition holds, `cancel` becomes true or the timeout (nanoseconds)
-// is over; gives the last value seen. Values written by device code are noticed within
-// a millisecond, those written through this layer at once.
+// is over; gives the last value seen. Values written through this layer are noticed at
+// once, those written by device code (and `cancel`) after poll_ns at most.
+inline constexpr std::uint64_t kDevicePollNs = 1'000'000;
 abi::SignalValue wait_signal(SignalSlot& slot, abi::SignalCondition condition, abi::SignalValue compare,
-                             std::uint64_t timeout_ns, const std::atomic<bool>* cancel = nullptr) noexcept;
+                             std::uint64_t timeout_ns, const std::atomic<bool>* cancel = nullptr,
+                             std::uint64_t poll_ns = kDevicePollNs) noexcept;
 
 // Notified at each change of a signal that has watchers.
 EventCount& signal_events() noexcept;
-
-// How long to wait before looking again at signals that device code may write.
-inline constexpr std::uint64_t kDevicePollNs = 1'000'000;
 
 }  // namespace vgpu::hsa
