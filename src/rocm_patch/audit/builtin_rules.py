@@ -212,6 +212,6 @@ KERNEL_RULES: tuple[KernelRule, ...] = (
     BuiltinKernelRule("vgpr-limit", "error", _LIMITS, _vgprs),
     BuiltinKernelRule("scratch-limit", "error", _LIMITS, _scratch),
     BuiltinKernelRule("workgroup-limit", "error", _LIMITS, _workgroup),
-    BuiltinKernelRule("wave64", "note", "facts of RDNA: wave32 is native", _wave64),
+    BuiltinKernelRule("wave64", "note", "hip_runtime.h: HIP code for gfx10 is wave32", _wave64),
     BuiltinKernelRule("vgpr-spill", "note", _ABI, _spills),
 )

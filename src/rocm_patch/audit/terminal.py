@@ -35,7 +35,7 @@ def show(report: Report, console: Console, *, kernels: bool, required: bool) -> 
         _targets(report, console)
         _files(report, console)
     _findings(report, console)
-    if kernels:
+    if kernels and report.target in report.summary.per_target:
         _kernels(report, console)
 
 
