@@ -59,7 +59,7 @@ def remove(key: str) -> None:
     """
     folder = sysroots_folder()
     place = folder / key
-    if "/" in key or key.startswith(".") or not place.is_dir():
+    if not key or "/" in key or key.startswith(".") or not place.is_dir():
         known = ", ".join(one.key for one in made_roots())
         raise UsageError(f"there is no sysroot {key!r}", step=f"name one of: {known or 'none is made'}")
     with _held(folder / f".{key}.lock") as free:
