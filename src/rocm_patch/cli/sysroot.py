@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +27,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from rocm_patch.errors import UsageError
+from rocm_patch.environment import survey_commands, survey_files
+from rocm_patch.errors import SysrootError, UsageError
+from rocm_patch.pipeline.sdk import HostSdk, Sdk, SysrootSdk, sdk_of
 from rocm_patch.sources.fetch import plan
 from rocm_patch.sources.settings import load_settings
 from rocm_patch.sources.store import ObjectStore
@@ -37,12 +40,18 @@ from rocm_patch.sysroot.lock import DEFAULT_NAME, compare, load_lock, lock_path
 from rocm_patch.sysroot.make import create
 from rocm_patch.sysroot.mounts import Bind
 from rocm_patch.sysroot.resolve import resolve
+from rocm_patch.sysroot.tools import need
 from rocm_patch.sysroot.verify import verify
 from rocm_patch.sysroot.wishes import load_wishes
 
 NAME = click.option(
     "--lock", "name", default=DEFAULT_NAME, show_default=True, help="Name of the lock, or its path."
 )
+
+#: The part of the work after which its rate tells something about the rest.
+_TELLING = 0.01
+#: What podman and docker exit with when they, not the program inside, failed.
+_ENGINE_FAILED = 125
 
 
 @click.group()
@@ -146,6 +155,36 @@ def update_lock_command(name: str, archive: str | None, *, dry_run: bool) -> Non
         click.echo(str(path))
 
 
+@sysroot.command("describe")
+@click.option(
+    "--sdk", default="sysroot", show_default=True, help="sysroot, host:FOLDER or container:IMAGE@DIGEST."
+)
+def describe_command(sdk: str) -> None:
+    """Say which compilers, HIP, libraries and Pythons an environment holds, as JSON."""
+    chosen = sdk_of(sdk)
+    if isinstance(chosen, SysrootSdk):
+        found = survey_files(Sysroot.open(chosen.lock).path, chosen.rocm_path)
+    elif isinstance(chosen, HostSdk):
+        found = survey_files(Path("/"), chosen.rocm_path)
+    else:
+        found = survey_commands(lambda argv: _output(chosen, argv), chosen.rocm_path, chosen.llvm_bin)
+    click.echo(json.dumps({"sdk": sdk, **found}, indent=1))
+
+
+def _output(sdk: Sdk, argv: Sequence[str]) -> str:
+    """Run a program in an environment; give what it printed, "" when it failed."""
+    need(*sdk.tools)
+    command = sdk.command(argv, mounts=(), env={}, cwd="/")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode == _ENGINE_FAILED:
+        raise SysrootError(
+            f"{command[0]} could not run the image",
+            cause=done.stderr.strip().rpartition("\n")[2],
+            step="fetch the image first, and check that this user may run containers",
+        )
+    return done.stdout if done.returncode == 0 else ""
+
+
 @sysroot.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def list_command(*, as_json: bool) -> None:
@@ -222,7 +261,7 @@ def _progress(console: Console, title: str) -> Iterator[Report]:
         if int(part * 10) > tenth:
             tenth = int(part * 10)
             spent = time.monotonic() - began
-            left = f", about {spent / part - spent:.0f} s left" if 0 < part < 1 else ""
+            left = f", about {spent / part - spent:.0f} s left" if _TELLING < part < 1 else ""
             console.print(f"{title}: {part:4.0%} after {spent:.0f} s{left} ({step})")
 
     yield line

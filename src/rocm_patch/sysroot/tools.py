@@ -23,6 +23,10 @@ _PACKAGES: dict[str, tuple[str, dict[str, str]]] = {
         "gives an ordinary user the ids that a root needs",
         {"debian": "uidmap", "fedora": "shadow-utils", "suse": "shadow", "arch": "shadow"},
     ),
+    "podman": (
+        "runs the image of --sdk container:...",
+        {"debian": "podman", "fedora": "podman", "suse": "podman", "arch": "podman"},
+    ),
     "debian-archive-keyring": (
         "holds the keys that sign Debian's archive",
         {
