@@ -1,0 +1,128 @@
+"""Compare our disassembler with LLVM's over every instruction of the gfx1010 code objects in files and folders.
+
+For each code object the .text section goes to vgpu-dis and the file to
+llvm-objdump; the two texts must agree at every offset. A difference is printed
+with both spellings, and the exit status is 1. Knows the audit's file readers and
+how to enter the sysroot (where LLVM is); nothing of what instructions mean.
+
+    python vgpu/isa/tools/compare.py --dis build/isa/vgpu-dis [--json OUT] [--sample N] FILE...
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from rocm_patch.audit.bundle import bundles
+from rocm_patch.audit.elf import MACHINE_AMDGPU, Elf
+from rocm_patch.audit.members import members
+from rocm_patch.sysroot import Bind, Sysroot
+
+SHOWN = 5
+#: What vgpu-dis writes for a word that is no instruction.
+PADDING = "illegal"
+
+
+def code_objects(path: Path, target: str) -> Iterator[tuple[str, bytes]]:
+    """Give name and bytes of every code object for `target` in a file, package or folder."""
+    for member in members(path):
+        if member.kind == "tensile":
+            continue
+        if member.kind == "bundle":
+            sections = [("", member.view)]
+        else:
+            file = Elf(member.view, member.path)
+            if file.machine == MACHINE_AMDGPU:
+                if file.flags & 0xFF == 0x33:  # noqa: PLR2004  EF_AMDGPU_MACH_AMDGCN_GFX1010
+                    yield member.path, bytes(member.view)
+                continue
+            sections = [(s.name, file.data(s)) for s in file.sections if s.name.startswith(".hip_fatbin")]
+            sections = [(name, view) for name, view in sections if name != ".hipFatBinSegment"]
+        for name, view in sections:
+            for opened in bundles(view, where=member.path, section=name):
+                for entry in opened.fat.entries:
+                    if entry.target and entry.target.processor == target and entry.content == "code":
+                        data = opened.data[entry.offset : entry.offset + entry.size]
+                        yield f"{member.path}+{opened.fat.offset}", bytes(data)
+
+
+def ours(dis: Path, text: bytes, folder: Path) -> dict[int, str]:
+    """Disassemble a .text section with vgpu-dis: text by offset."""
+    raw = folder / "text.bin"
+    raw.write_bytes(text)
+    done = subprocess.run([str(dis), str(raw)], capture_output=True, text=True, check=True)
+    lines = {}
+    for line in done.stdout.splitlines():
+        offset, _length, words = line.split(" ", 2)
+        lines[int(offset, 16)] = words
+    return lines
+
+
+def llvm(root: Sysroot, objdump: str, data: bytes, base: int, folder: Path) -> dict[int, str]:
+    """Disassemble a code object with llvm-objdump in the sysroot: text by offset from `base`."""
+    (folder / "object.co").write_bytes(data)
+    done = root.run(
+        [objdump, "-d", "--disassemble-zeroes", "--mcpu=gfx1010", "/w/object.co"],
+        binds=[Bind(folder, "/w", "ro")],
+    )
+    lines = {}
+    for line in done.stdout.splitlines():
+        if line.startswith("\t"):
+            words, _, comment = line.partition("//")
+            # LLVM names the zero words between kernels v_illegal: they are padding to both.
+            lines[int(comment.split(":", 1)[0], 16) - base] = words.strip().replace("v_illegal", PADDING)
+    return lines
+
+
+def main() -> int:
+    """Compare what the command line names; 1 when anything differs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--dis", type=Path, required=True, help="the vgpu-dis to test")
+    parser.add_argument("--json", type=Path, help="write the counts here")
+    parser.add_argument("--sample", type=int, default=0, help="stop after this many code objects of each file")
+    options = parser.parse_args()
+    root = Sysroot.open()
+    objdump = "/" + str(max(root.path.glob("usr/lib/llvm-*/bin/llvm-objdump")).relative_to(root.path))
+    total: Counter[str] = Counter()
+    mnemonics: Counter[str] = Counter()
+    per_file: dict[str, dict[str, int]] = {}
+    for path in options.files:
+        counts: Counter[str] = Counter()
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            for where, data in code_objects(path, "gfx1010"):
+                text = Elf(memoryview(data), where).named(".text")
+                if text is None:
+                    continue
+                body = data[text.offset : text.offset + text.size]
+                mine = ours(options.dis, body, folder)
+                theirs = llvm(root, objdump, data, text.address, folder)
+                code = [words for words in theirs.values() if words != PADDING]
+                mnemonics.update(words.split(" ", 1)[0] for words in code)
+                wrong = [at for at in sorted(mine.keys() | theirs.keys()) if mine.get(at) != theirs.get(at)]
+                counts.update(objects=1, instructions=len(code), padding=len(theirs) - len(code))
+                counts.update(differences=len(wrong))
+                for at in wrong[:SHOWN]:
+                    print(f"{where} .text+{at:#x}: ours {mine.get(at)!r}, LLVM {theirs.get(at)!r}")
+                if counts["objects"] == options.sample:
+                    break
+        per_file[path.name] = dict(counts)
+        total.update(counts)
+        print(f"{path.name}: {dict(counts)}", flush=True)
+    plain = {m.removesuffix("_e32").removesuffix("_e64").removesuffix("_sdwa").removesuffix("_dpp") for m in mnemonics}
+    print(f"total: {dict(total)}, {len(mnemonics)} mnemonics, {len(plain)} without encoding suffix")
+    if options.json:
+        report = {"total": total, "files": per_file, "mnemonics": dict(mnemonics.most_common())}
+        options.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    return 1 if total["differences"] or not total["instructions"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
