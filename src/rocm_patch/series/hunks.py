@@ -14,7 +14,11 @@ from rocm_patch.series import names
 from rocm_patch.series.diff import Hunk, split_lines
 
 _EXCERPT_LINES = 40
-_REFRESH = "look at the lines above; `rocm-patch patch refresh` writes the patch anew for this tree"
+_REFRESH = "`rocm-patch patch refresh` writes the patch anew with the right lines"
+_BY_HAND = (
+    "correct the patch; or run `quilt push -f` in the tree, mend the rejects and run `quilt refresh` "
+    "(apply the patches before it first)"
+)
 
 
 def apply_hunks(
@@ -47,7 +51,7 @@ def apply_hunks(
         raise HunkError(
             f"{patch}: {names.shown(path)}: a line without line end would stand before the file's end",
             cause="`\\ No newline at end of file` marks a line that is not the last",
-            step=_REFRESH,
+            step=_BY_HAND,
         )
     return b"".join(out)
 
@@ -80,7 +84,7 @@ def _failure(title: str, lines: list[bytes], hunk: Hunk, want: int, first: int) 
             title,
             cause=f"its lines stand at line {near + 1}, offset {near - want:+d}{more}; "
             "an offset is never taken silently",
-            step="`rocm-patch patch refresh` writes the patch anew with the right lines",
+            step=_REFRESH,
         )
     if hunk.new and _matches(lines, hunk.new, want, 0):
         return HunkError(
@@ -94,7 +98,7 @@ def _failure(title: str, lines: list[bytes], hunk: Hunk, want: int, first: int) 
         cause=f"the file has {len(lines)} lines; nearest are lines {near + 1} to "
         f"{min(near + len(hunk.old), len(lines))} (- what the patch expects, + what the file has)",
         detail=_excerpt(hunk.old, lines[near : near + len(hunk.old)]),
-        step=_REFRESH,
+        step=_BY_HAND,
     )
 
 

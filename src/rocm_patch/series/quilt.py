@@ -2,14 +2,12 @@
 
 Knows quilt's data format 2: `applied-patches` in order, and for each patch a
 folder with the touched files as they were. There an empty file can stand for no
-file: patch(1) gives it mode 0 then, but `quilt add` does not, so the patch itself
-is asked whether it makes the file.
+file; which it is, the patch itself says.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 import attrs
@@ -24,7 +22,7 @@ PC = names.QUILT_FOLDER
 APPLIED = f"{PC}/applied-patches"
 STAMP = ".timestamp"
 _VERSION = b"2\n"
-_ABSENT = FileState(b"", 0)
+_ABSENT = FileState(b"")
 
 
 @attrs.frozen
@@ -88,8 +86,8 @@ def applied_names(tree: Path) -> tuple[str, ...]:
 def read_applied(tree: Path, series: Series, *, loose: str = "") -> Applied:
     """Read `.pc/`. Raises SeriesError where it is of another format or names things outside of it.
 
-    For the patch `loose`, which is about to be written anew and may be unreadable, an
-    empty backup means a missing file, as for quilt, unless the patch edits that file.
+    The patch `loose` is about to be written anew and may be unreadable. An empty backup
+    of a file that no patch text mentions means a missing file, as for quilt.
     """
     disk = DiskTree(tree)
     order = applied_names(tree)
@@ -125,15 +123,11 @@ def _originals(
         if not loose:
             raise
         changes = []
-    edited = {change.source for change in changes if change.kind is Kind.MODIFY}
-    made = {change.target for change in changes if change.kind in (Kind.CREATE, Kind.RENAME, Kind.COPY)}
-    absent = {
-        path
-        for path, state in backups.items()
-        if not state.data
-        and (path in made or not state.mode & stat.S_IRUSR or (loose and path not in edited))
-    }
-    return {path: None if path in absent else state for path, state in backups.items()}
+    existed: dict[str, bool] = {}
+    for change in changes:
+        existed.setdefault(change.source, change.kind is not Kind.CREATE)
+        existed.setdefault(change.target, False)
+    return {path: state if state.data or existed.get(path) else None for path, state in backups.items()}
 
 
 def check_applied(applied: Applied, series: Series) -> None:

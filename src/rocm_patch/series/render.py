@@ -21,7 +21,7 @@ def render_file(path: str, old: FileState | None, new: FileState | None, *, cont
     A NUL byte makes no difference: bytes are written as they are, which patch(1) takes as well.
     """
     a, b = _side(b"a/", path), _side(b"b/", path)
-    git = [b"diff --git " + a.rstrip(b"\t") + b" " + b.rstrip(b"\t") + b"\n"]
+    git = [b"diff --git " + _whole(a) + b" " + _whole(b) + b"\n"]
     if old is None and new is not None:
         git.append(b"new file mode %o\n" % _git_mode(new))
         a = b"/dev/null"
@@ -41,6 +41,11 @@ def render_file(path: str, old: FileState | None, new: FileState | None, *, cont
 def _side(prefix: bytes, path: str) -> bytes:
     quoted = names.quote(path)
     return b'"' + prefix + quoted[1:] if quoted.startswith(b'"') else prefix + quoted
+
+
+def _whole(name: bytes) -> bytes:
+    """Quote a name with spaces: on the `diff --git` line patch(1) cannot tell where a plain one ends."""
+    return b'"' + name[:-1] + b'"' if name.endswith(b"\t") else name
 
 
 def _git_mode(state: FileState) -> int:

@@ -73,8 +73,14 @@ class DiskTree:
                     f"{where}: {names.shown(path)} cannot be: {shown} is a file, not a folder",
                     step="check the names in the patch and its strip level",
                 )
-        # patch(1) marks a missing file by an empty one of mode 0, which cannot be opened by its owner.
-        return FileState(here.read_bytes() if info.st_size else b"", stat.S_IMODE(info.st_mode))
+        try:
+            return FileState(here.read_bytes(), stat.S_IMODE(info.st_mode))
+        except OSError as error:
+            raise SeriesError(
+                f"{where}: {names.shown(path)} cannot be read",
+                cause=error.strerror or str(error),
+                step="check the owner and the mode of the tree",
+            ) from error
 
 
 @attrs.define
@@ -140,7 +146,7 @@ def _apply_one(layer: Layer, change: FileChange, patch: str, *, offsets: bool) -
             raise HunkError(
                 f"{where}: the patch removes this file, but {len(data)} bytes would be left in it",
                 cause="the file holds more than the patch says",
-                step="`rocm-patch patch refresh` writes the patch anew for this tree",
+                step="correct the patch: take out all lines, or do not remove the file",
             )
         layer.write(change.source, None)
         return

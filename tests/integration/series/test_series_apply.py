@@ -14,7 +14,6 @@ from tests.integration.series.seriestools import FIRST, SECOND, THIRD, quilt, sn
 
 from rocm_patch.errors import BusyError, DiskSpaceError, HunkError, RocmPatchError, SeriesError
 from rocm_patch.series import Series, apply_series, journal, unapply
-from rocm_patch.series.tree import FileState
 
 Make = Callable[..., Series]
 
@@ -231,12 +230,19 @@ def test_a_planted_journal_cannot_leave_the_tree(series: Series, tree: Path) -> 
         apply_series(series, tree)
 
 
-def test_a_record_of_a_missing_file_reads_without_permission(tree: Path) -> None:
-    (tree / "shut").touch(mode=0)
-    assert journal._mark(FileState(b"", 0)) is not None
-    with journal.locked(tree):
-        journal.commit(tree, [journal.Change("shut", FileState(b"", 0), FileState(b"now", 0o644))])
-    assert (tree / "shut").read_bytes() == b"now"
+def test_an_unreadable_file(series: Series, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.read_bytes
+
+    def read(path: Path) -> bytes:
+        if path.name == "crlf.txt":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", read)
+        with pytest.raises(SeriesError, match=r"crlf\.txt cannot be read"):
+            apply_series(series, tree)
+    assert apply_series(series, tree).patches
 
 
 def test_same_result_as_quilt_and_patch(series: Series, tree: Path, tmp_path: Path) -> None:

@@ -76,6 +76,21 @@ def test_renames_and_new_programs_in_both_directions(make: Make, tree: Path, tmp
     assert snapshot(tree) == snapshot(other)
 
 
+def test_a_refreshed_mode_of_a_name_with_spaces_is_read_by_quilt(make: Make, tree: Path) -> None:
+    (tree / "two words").write_bytes(b"a\n")
+    series = make(b"--- a/two words\t\n+++ b/two words\t\n@@ -1 +1 @@\n-a\n+b\n")
+    apply_series(series, tree)
+    (tree / "two words").write_bytes(b"a\n")
+    (tree / "two words").chmod(0o755)
+    assert refresh(series, tree) == series.names
+    assert b"@@" not in Series.load(series.folder).patches[0].data
+    after = snapshot(tree)
+    assert quilt(tree, "pop", "-a").returncode == 0
+    assert snapshot(tree) != after
+    assert quilt(tree, "push", "-a").returncode == 0
+    assert snapshot(tree) == after
+
+
 def test_an_edit_is_seen_by_both(series: Series, tree: Path) -> None:
     apply_series(series, tree)
     (tree / "crlf.txt").write_bytes(b"edited\r\n")
