@@ -42,7 +42,7 @@ LIBRARIES = (
 )
 _HIP = re.compile(r"^#define HIP_VERSION_(MAJOR|MINOR|PATCH) +(\d+)$", re.MULTILINE)
 _LLVM = re.compile(r'PACKAGE_VERSION "([^"]+)"')
-_PYTHON = re.compile(r'^#define PY_VERSION +"([^"]+)"', re.MULTILINE)
+_PYTHON = re.compile(r'^#define PY_VERSION[ \t]+"([^"]+)"', re.MULTILINE)
 _WORDS = re.compile(r"\b(\d+\.\d+(?:\.\d+)*\S*)")
 
 
@@ -147,7 +147,7 @@ def _soname(file: Path) -> str:
     try:
         with file.open("rb") as stream:
             dynamic = ELFFile(stream).get_section_by_name(".dynamic")
-            tags = dynamic.iter_tags("DT_SONAME") if isinstance(dynamic, DynamicSection) else ()
+            tags: Any = dynamic.iter_tags("DT_SONAME") if isinstance(dynamic, DynamicSection) else ()
             return next((str(tag.soname) for tag in tags), file.name)
     except ELFError as error:
         raise SysrootError(

@@ -179,8 +179,9 @@ def _output(sdk: Sdk, argv: Sequence[str]) -> str:
     if done.returncode == _ENGINE_FAILED:
         raise SysrootError(
             f"{command[0]} could not run the image",
-            cause=done.stderr.strip().rpartition("\n")[2],
+            cause="it said what is listed below",
             step="fetch the image first, and check that this user may run containers",
+            detail=done.stderr.splitlines()[-5:],
         )
     return done.stdout if done.returncode == 0 else ""
 

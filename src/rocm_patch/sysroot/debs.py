@@ -95,13 +95,13 @@ def _read(name: str, path: Path) -> Deb:
         name=name,
         path=path,
         essential=control.get("Essential") == "yes",
-        needs=(*_relations(control.get("Pre-Depends", "")), *_relations(control.get("Depends", ""))),
-        provides=tuple(one for group in _relations(control.get("Provides", "")) for one in group),
+        needs=(*relations(control.get("Pre-Depends", "")), *relations(control.get("Depends", ""))),
+        provides=tuple(one for group in relations(control.get("Provides", "")) for one in group),
         installed_kib=int(control.get("Installed-Size", "0")),
     )
 
 
-def _relations(text: str) -> tuple[tuple[str, ...], ...]:
+def relations(text: str) -> tuple[tuple[str, ...], ...]:
     """Read a relation field's names; versions are left out, for the lock has decided them."""
     groups = (
         tuple(match[1] for match in map(_NAME.match, group.split("|")) if match) for group in text.split(",")
