@@ -1,0 +1,111 @@
+// One dispatch in flight: its geometry, its workgroups' storage, its progress.
+// Knows how a wave begins; nothing of threads.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "vgpu/core/code_cache.h"
+#include "vgpu/core/wave.h"
+
+namespace vgpu::core {
+
+using Clock = std::chrono::steady_clock;
+
+// Memory of one resident workgroup: waves, VGPR files, LDS, scratch. Reused.
+class GroupStorage {
+public:
+    GroupStorage(unsigned waves, unsigned lanes, AddressSpace& memory);
+    ~GroupStorage();
+    GroupStorage(const GroupStorage&) = delete;
+    GroupStorage& operator=(const GroupStorage&) = delete;
+
+    // Grows scratch to `bytes` for the whole group.
+    bool reserve_scratch(std::size_t bytes);
+
+    Workgroup group;
+    std::vector<Wave> waves;
+    const unsigned lanes;
+    u8* lds = nullptr;
+    u64 scratch = 0;
+    unsigned first_live = 0;
+    unsigned parked = 0;         // how often its time slice ran out
+
+private:
+    AddressSpace& memory_;
+    u32* vgprs_ = nullptr;
+    std::size_t vgpr_bytes_ = 0;
+    std::size_t scratch_bytes_ = 0;
+};
+
+struct GwsResource {
+    u32 value = 0;               // waves to wait for, less one; or a semaphore's count
+    u32 waiting = 0;
+    u32 generation = 0;
+};
+
+struct Launch {
+    Launch(const LaunchInfo& info, const DeviceProfile& profile, const Options& options, CodeCache& code,
+           AddressSpace& memory, unsigned serial);
+
+    // What the card would refuse; empty when fine. Fills the derived numbers.
+    std::optional<Fault> prepare();
+    // Sets up the next workgroup in `storage`; false where its scratch cannot be had.
+    bool begin_group(GroupStorage& storage, u64 number);
+
+    LaunchInfo info;
+    const DeviceProfile& profile;
+    const Options& options;
+    CodeCache& code;
+    AddressSpace& memory;
+    unsigned serial;
+
+    KernelDescriptor kd{};
+    u64 entry = 0;
+    unsigned lanes = 32;
+    unsigned waves_per_group = 1;
+    unsigned vgprs = 0;
+    u32 lds_bytes = 0;           // rounded up to what the card gives
+    u32 scratch_lane_bytes = 0;
+    std::array<u32, 3> groups{};
+    u64 group_count = 0;
+    unsigned occupancy = 0;      // waves per SIMD
+    u64 max_resident = 1;        // workgroups
+
+    // Scheduling; guarded by the scheduler's mutex.
+    u64 next_group = 0;
+    u64 done_groups = 0;
+    u64 running = 0;             // groups on a thread right now
+    std::deque<std::unique_ptr<GroupStorage>> parked;
+    bool prefer_new = false;     // a group was just parked: others may be what it waits for
+
+    std::atomic<bool> stop{false};
+    std::atomic<i64> last_progress{0};   // Clock ticks
+    std::mutex fault_mutex;
+    std::optional<Fault> fault;
+
+    std::mutex gws_mutex;
+    std::array<GwsResource, 64> gws{};
+
+    std::array<std::atomic<u64>, kStatCount> counts{};
+    std::atomic<u64> instructions{0};
+    std::atomic<u64> waves_run{0};
+
+    void progress() { last_progress.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed); }
+    void fail(Fault f);
+};
+
+// The whole text of a fault that a wave raised.
+Fault describe(const Launch& launch, const Wave& w);
+// Where every wave of these groups stands.
+Fault no_progress(const Launch& launch, const std::vector<const GroupStorage*>& groups, const std::string& why);
+
+}  // namespace vgpu::core

@@ -1,0 +1,48 @@
+// Threads that run workgroups. Several launches may be in flight; every one makes
+// progress. Knows nothing of instructions beyond "run this wave for a while".
+#pragma once
+
+#include <condition_variable>
+#include <list>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "vgpu/core/launch.h"
+
+namespace vgpu::core {
+
+class Scheduler {
+public:
+    Scheduler(unsigned threads, const Options& options, AddressSpace& memory);
+    ~Scheduler();
+    Scheduler(const Scheduler&) = delete;
+    Scheduler& operator=(const Scheduler&) = delete;
+
+    // Runs a launch to its end; the calling thread helps.
+    void run(Launch& launch);
+    void stop_all();
+
+private:
+    enum class Outcome { Done, Parked, Faulted };
+
+    void worker();
+    // One workgroup of `launch`, or of any launch when it is null. False: nothing to do now.
+    bool work_on_one(Launch* only, std::unique_lock<std::mutex>& lock);
+    std::unique_ptr<GroupStorage> take(Launch& launch);
+    std::unique_ptr<GroupStorage> storage_for(const Launch& launch);
+    Outcome run_group(Launch& launch, GroupStorage& storage, bool alone);
+    void check_stall(Launch& launch);
+    bool finished(const Launch& launch) const;
+
+    const Options& options_;
+    AddressSpace& memory_;
+    std::mutex mutex_;
+    std::condition_variable work_, done_;
+    std::list<Launch*> active_;
+    std::vector<std::unique_ptr<GroupStorage>> spare_;
+    std::vector<std::thread> threads_;
+    bool quit_ = false;
+};
+
+}  // namespace vgpu::core
