@@ -1,0 +1,156 @@
+// Signals: operations, waits, handlers.
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "api.h"
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+TEST(operations_change_the_value) {
+    const Layer layer;
+    const NewSignal signal(5);
+    CHECK(hsa_signal_load_relaxed(signal.handle) == 5);
+    hsa_signal_add_relaxed(signal.handle, 3);
+    hsa_signal_subtract_relaxed(signal.handle, 1);
+    CHECK(hsa_signal_load_relaxed(signal.handle) == 7);
+    CHECK(hsa_signal_cas_relaxed(signal.handle, 1, 9) == 7);
+    CHECK(hsa_signal_load_relaxed(signal.handle) == 7);
+    CHECK(hsa_signal_cas_relaxed(signal.handle, 7, 9) == 7);
+    CHECK(hsa_signal_exchange_relaxed(signal.handle, -1) == 9);
+    volatile SignalValue* value = nullptr;
+    CHECK(hsa_amd_signal_value_pointer(signal.handle, &value) == STATUS_SUCCESS);
+    CHECK(*value == -1 && reinterpret_cast<std::uint64_t>(value) == signal.handle.handle + 8);
+}
+
+TEST(wrong_handles_are_refused) {
+    const Layer layer;
+    int other = 0;
+    CHECK(hsa_signal_destroy({0}) == STATUS_ERROR_INVALID_SIGNAL);
+    CHECK(hsa_signal_destroy({reinterpret_cast<std::uint64_t>(&other)}) == STATUS_ERROR_INVALID_SIGNAL);
+    Signal gone{};
+    CHECK(hsa_signal_create(0, 0, nullptr, &gone) == STATUS_SUCCESS);
+    CHECK(hsa_signal_destroy(gone) == STATUS_SUCCESS);
+    CHECK(hsa_signal_destroy(gone) == STATUS_ERROR_INVALID_SIGNAL);
+}
+
+TEST(wait_ends_at_its_timeout) {
+    const Layer layer;
+    const NewSignal signal(1);
+    const auto start = Clock::now();
+    CHECK(hsa_signal_wait_scacquire(signal.handle, SIGNAL_CONDITION_LT, 1, 20'000'000, 0) == 1);
+    CHECK(Clock::now() - start >= std::chrono::milliseconds(20));
+}
+
+TEST(store_wakes_a_waiter) {
+    const Layer layer;
+    const NewSignal signal(1);
+    std::thread other([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        hsa_signal_store_screlease(signal.handle, 0);
+    });
+    CHECK(signal.reaches(0));
+    other.join();
+}
+
+TEST(waiter_sees_what_device_code_writes) {
+    const Layer layer;
+    const NewSignal signal(1);
+    volatile SignalValue* value = nullptr;
+    CHECK(hsa_amd_signal_value_pointer(signal.handle, &value) == STATUS_SUCCESS);
+    std::thread device([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        std::atomic_ref<SignalValue>(const_cast<SignalValue&>(*value)).store(0);   // no wake-up
+    });
+    CHECK(signal.reaches(0));
+    device.join();
+}
+
+TEST(many_threads_hand_a_value_on) {
+    const Layer layer;
+    const NewSignal signal(0);
+    constexpr int kRounds = 300;
+    constexpr int kThreads = 4;
+    std::vector<std::thread> threads;
+    for (int me = 0; me < kThreads; ++me) {
+        threads.emplace_back([&, me] {
+            for (int round = 0; round < kRounds; ++round) {
+                const SignalValue turn = round * kThreads + me;
+                if (!signal.reaches(turn)) {
+                    return;
+                }
+                hsa_signal_store_relaxed(signal.handle, turn + 1);
+            }
+        });
+    }
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    CHECK(hsa_signal_load_relaxed(signal.handle) == kRounds * kThreads);
+}
+
+TEST(wait_any_names_the_one_that_holds) {
+    const Layer layer;
+    const NewSignal first(1);
+    const NewSignal second(1);
+    Signal signals[2] = {first.handle, second.handle};
+    std::uint32_t conditions[2] = {SIGNAL_CONDITION_EQ, SIGNAL_CONDITION_EQ};
+    SignalValue values[2] = {0, 0};
+    std::thread other([&] { hsa_signal_store_relaxed(second.handle, 0); });
+    SignalValue seen = -1;
+    CHECK(hsa_amd_signal_wait_any(2, signals, conditions, values, 10'000'000'000, 0, &seen) == 1);
+    CHECK(seen == 0);
+    other.join();
+    values[1] = 5;
+    CHECK(hsa_amd_signal_wait_any(2, signals, conditions, values, 1'000'000, 0, &seen) == UINT32_MAX);
+}
+
+struct Counted {
+    std::atomic<int> calls{0};
+    std::atomic<SignalValue> last{0};
+    int until = 1;
+};
+
+bool count_call(SignalValue value, void* data) {
+    auto* counted = static_cast<Counted*>(data);
+    counted->last = value;
+    return ++counted->calls < counted->until;
+}
+
+TEST(handler_runs_once_or_as_often_as_it_asks) {
+    const Layer layer;
+    const NewSignal signal(2);
+    Counted once;
+    Counted thrice;
+    thrice.until = 3;
+    CHECK(hsa_amd_signal_async_handler(signal.handle, SIGNAL_CONDITION_LT, 1, count_call, &once) == STATUS_SUCCESS);
+    CHECK(hsa_amd_signal_async_handler(signal.handle, SIGNAL_CONDITION_LT, 1, count_call, &thrice) == STATUS_SUCCESS);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    CHECK(once.calls == 0);
+    hsa_signal_subtract_relaxed(signal.handle, 2);
+    for (int i = 0; i < 2000 && (once.calls < 1 || thrice.calls < 3); ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    CHECK(once.calls == 1 && once.last == 0);
+    CHECK(thrice.calls == 3);
+}
+
+TEST(pending_handlers_do_not_hold_up_the_end) {
+    Counted never;
+    const auto start = Clock::now();
+    Signal signal{};
+    {
+        const Layer layer;
+        CHECK(hsa_signal_create(1, 0, nullptr, &signal) == STATUS_SUCCESS);
+        CHECK(hsa_amd_signal_async_handler(signal, SIGNAL_CONDITION_EQ, 0, count_call, &never) == STATUS_SUCCESS);
+    }
+    CHECK(Clock::now() - start < std::chrono::seconds(5));
+    CHECK(never.calls == 0);
+    CHECK(hsa_signal_destroy(signal) == STATUS_SUCCESS);
+}
+
+}  // namespace
+
+int main(int count, char** names) { return run_tests(count, names); }
