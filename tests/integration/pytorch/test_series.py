@@ -1,0 +1,283 @@
+"""Every patch of PyTorch's series does its work on the real source, and the work stops without it.
+
+Each check is a function of a source tree; a test runs it on the patched tree, and shows that
+it fails on the tree with that one patch taken off. Selectors and messages are cut out of the
+source and compiled against stubs (harness/), so that no torch has to be built for it.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.integration.pytorch.conftest import HERE, VERSION, Without
+
+from rocm_patch.components.pytorch import Build, PyTorch
+from rocm_patch.errors import RocmPatchError
+from rocm_patch.paths import data_root
+from rocm_patch.pipeline.engine import Pipeline
+from rocm_patch.pipeline.model import Request
+from rocm_patch.pipeline.sdk import SysrootSdk
+from rocm_patch.series import apply_series, check, load_series
+from rocm_patch.sysroot import Bind, Sysroot
+
+pytestmark = [pytest.mark.sysroot, pytest.mark.network]
+
+Check = Callable[[Path], None]
+CLANG = "/usr/lib/llvm-21/bin/clang++"
+
+
+@pytest.fixture(scope="session")
+def sysroot() -> Sysroot:
+    """The real sysroot; made from its lock where the cache has none."""
+    sdk = Build(Request(component="pytorch", version=VERSION), Path("unused")).sdk
+    assert isinstance(sdk, SysrootSdk)
+    sdk.prepare(print)
+    return Sysroot.open()
+
+
+def needs(check_one: Check, patched: Path, missing: Path) -> None:
+    """Run a check where it must hold and where it must not."""
+    check_one(patched)
+    with pytest.raises((AssertionError, subprocess.CalledProcessError)):
+        check_one(missing)
+
+
+def inside(sysroot: Sysroot, tree: Path, argv: list[str], work: Path) -> str:
+    """Run a command in the sysroot with the source read-only at /src; give its output."""
+    command = sysroot.command(argv, binds=[Bind(tree, "/src", "ro"), Bind(work, "/w")], cwd="/w")
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, f"{argv[0]} exited {done.returncode}:\n{done.stdout[-4000:]}"
+    return done.stdout
+
+
+def cut(path: Path, start: str, end: str) -> str:
+    """Give the text from `start` to `end`, without `end`."""
+    text = path.read_text(encoding="utf-8")
+    assert start in text, f"{path.name} has no {start!r}"
+    return text[text.index(start) : text.index(end, text.index(start) + len(start))]
+
+
+def compiled(tmp_path: Path, name: str, *flags: str, source: Path | None = None) -> Path:
+    program = tmp_path / name
+    sources = [str(HERE / "harness" / f"{name}.cpp"), *([str(source)] if source else [])]
+    subprocess.run(
+        ["c++", "-std=c++17", f"-I{tmp_path}", f"-I{HERE / 'harness' / 'include'}", f"-I{HERE / 'harness'}",
+         *flags, *sources, "-o", str(program)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return program
+
+
+def answer(program: Path, *words: str) -> str:
+    return subprocess.run([str(program), *words], check=True, capture_output=True, text=True).stdout
+
+
+LOAD_HIP = """
+cmake_minimum_required(VERSION 3.20)
+project(probe CXX)
+include(/src/cmake/public/utils.cmake)
+set(PYTORCH_ROCM_ARCH gfx1010)
+set(USE_HIPBLASLT OFF)
+include(/src/cmake/public/LoadHIP.cmake)
+message("RESULT found=${PYTORCH_FOUND_HIP} rocm=${ROCM_VERSION_DEV_INT} lt=${hipblaslt_FOUND}.")
+"""
+
+
+def load_hip(sysroot: Sysroot, tree: Path, work: Path) -> str:
+    (work / "CMakeLists.txt").write_text(LOAD_HIP)
+    argv = ["env", "ROCM_PATH=/usr", "PYTORCH_ROCM_ARCH=gfx1010", "cmake", "-GNinja",
+            "-S", "/w", "-B", "/w/build", "--fresh", f"-DCMAKE_CXX_COMPILER={CLANG}",
+            "-DCMAKE_CXX_FLAGS=--gcc-install-dir=/usr/lib/gcc/x86_64-linux-gnu/13"]  # fmt: skip
+    output = inside(sysroot, tree, argv, work)
+    return next((line for line in output.splitlines() if line.startswith("RESULT")), output)
+
+
+def test_findhip_is_found_in_the_multiarch_folder(
+    sysroot: Sysroot, patched: Path, without: Without, tmp_path: Path
+) -> None:
+    def found(tree: Path) -> None:
+        assert "found=TRUE" in load_hip(sysroot, tree, tmp_path)
+
+    needs(found, patched, without(1))
+
+
+def test_rocm_version_comes_from_hip(
+    sysroot: Sysroot, patched: Path, without: Without, tmp_path: Path
+) -> None:
+    def version(tree: Path) -> None:
+        assert "rocm=60400 " in load_hip(sysroot, tree, tmp_path)
+
+    needs(version, patched, without(2))
+
+
+def test_hipblaslt_leaves_the_build(
+    sysroot: Sysroot, patched: Path, without: Without, tmp_path: Path
+) -> None:
+    def absent(tree: Path) -> None:
+        assert "lt=." in load_hip(sysroot, tree, tmp_path)
+        blas = (tree / "aten/src/ATen/cuda/CUDABlas.cpp").read_text()
+        (tmp_path / "blas.cpp").write_text(re.sub(r"^\s*#\s*include.*$", "", blas, flags=re.MULTILINE))
+        argv = ["g++-13", "-E", "-P", "-DUSE_ROCM", "-DTORCH_NO_HIPBLASLT", "/w/blas.cpp"]
+        left = inside(sysroot, tree, argv, tmp_path)
+        assert "cublasGemmEx" in left
+        assert re.findall(r"\bcublasLt\w+", left) == []
+
+    needs(absent, patched, without(4))
+
+
+def test_ck_sources_leave_the_build(
+    sysroot: Sysroot, patched: Path, without: Without, tmp_path: Path
+) -> None:
+    def gone(tree: Path) -> None:
+        lists = tree / "aten/src/ATen/CMakeLists.txt"
+        globbed = cut(lists, "file(GLOB native_hip_hip", "\n")
+        option = cut(lists, "  if(USE_ROCM_CK_GEMM)", "  # Next two lines")
+        script = (
+            "cmake_minimum_required(VERSION 3.20)\n"
+            "set(CMAKE_CURRENT_SOURCE_DIR /src/aten/src/ATen)\n"
+            f"{globbed}\nlist(LENGTH native_hip_hip before)\n"
+            # add_definitions is not for scripts; the name it defines is checked on CUDABlas.cpp
+            f"{option.replace('add_definitions', 'message')}\nlist(LENGTH native_hip_hip after)\n"
+            'message("RESULT ${before} ${after}")\n'
+        )
+        (tmp_path / "probe.cmake").write_text(
+            script.replace('GLOB native_hip_hip "', 'GLOB native_hip_hip "/src/aten/src/ATen/').replace(
+                '" "native', '" "/src/aten/src/ATen/native'
+            )
+        )
+        output = inside(sysroot, tree, ["cmake", "-DUSE_ROCM_CK_GEMM=OFF", "-P", "/w/probe.cmake"], tmp_path)
+        before, after = map(int, re.findall(r"RESULT (\d+) (\d+)", output)[0])
+        assert before >= 15
+        assert after == 0
+        blas = (tree / "aten/src/ATen/cuda/CUDABlas.cpp").read_text()
+        (tmp_path / "blas.cpp").write_text(re.sub(r"^\s*#\s*include.*$", "", blas, flags=re.MULTILINE))
+        argv = ["g++-13", "-E", "-P", "-DUSE_ROCM", "-DTORCH_NO_ROCM_CK_GEMM", "/w/blas.cpp"]
+        assert "gemm_internal_ck" not in inside(sysroot, tree, argv, tmp_path)
+
+    needs(gone, patched, without(3, before=(4,)))
+
+
+def test_flatbuffers_header_compiles(
+    sysroot: Sysroot, patched: Path, without: Without, tmp_path: Path
+) -> None:
+    def compiles(tree: Path) -> None:
+        (tmp_path / "fb.cpp").write_text(
+            "#include <torch/csrc/jit/serialization/mobile_bytecode_generated.h>\nint main() {}\n"
+        )
+        inside(sysroot, tree, ["g++-13", "-std=c++17", "-fsyntax-only", "-I/src", "/w/fb.cpp"], tmp_path)
+
+    needs(compiles, patched, without(5))
+
+
+def test_configures_with_system_libraries(
+    sysroot: Sysroot, without: Without, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The whole pipeline up to `configure`, on the real source in the real sysroot."""
+    request = Request(component="pytorch", version=VERSION, jobs=1)
+    root = tmp_path_factory.mktemp("pipeline")
+    pipeline = Pipeline(PyTorch(), request, root=root)
+    pipeline.run(until="configure")
+    ninja = (pipeline.folder / "src" / "build" / "build.ninja").read_text()
+    assert "libgloo_hip.so" in ninja
+    assert "torch_hip_generated_Nonzero.hip.o" in ninja
+    assert not re.search(r"hipblaslt|ck_gemm|bgemm_kernel", ninja)
+
+    argv = ["env", "ROCM_PATH=/usr", "PYTORCH_ROCM_ARCH=gfx1010", "cmake", "-GNinja",
+            "-S", "/src", "-B", "/w/b",
+            f"-DCMAKE_CXX_COMPILER={CLANG}", "-DUSE_SYSTEM_LIBS=ON", "-DUSE_XNNPACK=OFF",
+            "-DBUILD_PYTHON=OFF", "-DUSE_CUDA=OFF", "-DBLAS=OpenBLAS", "-DBUILD_CUSTOM_PROTOBUF=OFF", "-DUSE_NNPACK=OFF",
+            "-DUSE_PYTORCH_QNNPACK=OFF", "-DUSE_FBGEMM=OFF", "-DUSE_MKLDNN=OFF", "-DUSE_ITT=OFF",
+            "-DCMAKE_CXX_FLAGS=--gcc-install-dir=/usr/lib/gcc/x86_64-linux-gnu/13"]  # fmt: skip
+    with pytest.raises(AssertionError, match=r"pocketfft|XNNPACK"):
+        inside(sysroot, without(6), argv, tmp_path)
+
+
+def test_batchnorm_backend_of_each_arch(patched: Path, without: Without, tmp_path: Path) -> None:
+    def selected(tree: Path) -> None:
+        source = tree / "aten/src/ATen/native/Normalization.cpp"
+        selector = cut(source, "BatchNormBackend _select_batch_norm_backend(", "\n}\n") + "\n}\n"
+        (tmp_path / "selector.inc").write_text(selector)
+        program = compiled(tmp_path, "batchnorm", "-DUSE_ROCM")
+        for arch in ("gfx1010:xnack-", "gfx1011", "gfx1012:xnack-"):
+            assert answer(program, arch) == "native\n"
+        for arch in ("gfx1030", "gfx90a:sramecc+:xnack-", "gfx1100"):
+            assert answer(program, arch) == "miopen\n"
+
+    needs(selected, patched, without(7))
+
+
+def test_rnn_backend_of_each_arch(patched: Path, without: Without, tmp_path: Path) -> None:
+    def selected(tree: Path) -> None:
+        source = tree / "aten/src/ATen/native/RNN.cpp"
+        (tmp_path / "selector.inc").write_text(cut(source, "bool use_miopen(", "\n}\n") + "\n}\n")
+        program = compiled(tmp_path, "rnn", "-DUSE_ROCM")
+        for arch in ("gfx1010:xnack-", "gfx1011", "gfx1012:xnack-"):
+            assert answer(program, arch) == "native\n"
+        for arch in ("gfx1030", "gfx90a:sramecc+:xnack-", "gfx1100"):
+            assert answer(program, arch) == "miopen\n"
+
+    needs(selected, patched, without(8))
+
+
+def test_missing_arch_is_named(patched: Path, without: Without, tmp_path: Path) -> None:
+    def named(tree: Path) -> None:
+        program = compiled(
+            tmp_path, "exception", "-DUSE_ROCM", '-DC10_HIP_ARCH_LIST="gfx1010 gfx1012"',
+            "-fpermissive", "-w",
+            source=tree / "c10/cuda/CUDAException.cpp",
+        )  # fmt: skip
+        for code in ("98", "200", "209"):
+            text = answer(program, code)
+            assert "GPU 1 (Radeon 610M) is gfx1036;" in text
+            assert "holds GPU code for: gfx1010 gfx1012." in text
+        assert "gfx" not in answer(program, "2")
+
+    needs(named, patched, without(9))
+
+
+def test_gloo_connects_with_both_kinds_of_store(patched: Path, without: Without, tmp_path: Path) -> None:
+    def connects(tree: Path) -> None:
+        source = tree / "torch/csrc/distributed/c10d/ProcessGroupGloo.cpp"
+        helper = cut(source, "template <typename PrefixStore, typename Context", "} // namespace")
+        (tmp_path / "connect.inc").write_text(helper)
+        assert answer(compiled(tmp_path, "gloo")) == "old 0/kept\nnew 0/kept\nkept\n"
+
+    needs(connects, patched, without(10))
+
+
+def test_kineto_builds_without_roctracer(
+    sysroot: Sysroot, patched: Path, without: Without, tmp_path: Path
+) -> None:
+    def switched(tree: Path) -> None:
+        lists = tree / "cmake/Dependencies.cmake"
+        text = lists.read_text()
+        block = text[text.index("if(USE_KINETO)\n") :]
+        script = block[: block.index("  if((NOT USE_XPU)")] + "endif()\n"
+        (tmp_path / "probe.cmake").write_text(
+            f'cmake_minimum_required(VERSION 3.20)\n{script}\nmessage("RESULT ${{LIBKINETO_NOROCTRACER}}")\n'
+        )
+        argv = ["cmake", "-DUSE_KINETO=ON", "-DUSE_ROCM=ON", "-DROCM_PATH=/usr", "-P", "/w/probe.cmake"]
+        assert "RESULT ON" in inside(sysroot, tree, argv, tmp_path)
+
+    needs(switched, patched, without(11))
+
+
+def test_series_passes_its_own_check(pristine: Path) -> None:
+    folder = load_series("pytorch", VERSION).folder
+    findings = check(folder, VERSION, root=data_root(), tree=pristine)
+    assert [str(finding) for finding in findings] == []
+
+
+def test_a_changed_source_is_refused(pristine: Path, tmp_path: Path) -> None:
+    """One line off in the real source: the series says which patch, and writes nothing."""
+    tree = tmp_path / "tree"
+    (tree / "cmake/public").mkdir(parents=True)
+    lines = (pristine / "cmake/public/LoadHIP.cmake").read_text().replace("lib/cmake/hip", "lib/cmake/HIP")
+    (tree / "cmake/public/LoadHIP.cmake").write_text(lines)
+    with pytest.raises(RocmPatchError, match="0001-findhip"):
+        apply_series(load_series("pytorch", VERSION), tree)
+    assert (tree / "cmake/public/LoadHIP.cmake").read_text() == lines
