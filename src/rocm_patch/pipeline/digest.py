@@ -13,7 +13,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +164,7 @@ class Named:
 class Files:
     """An input that is one or more files, by their bytes and names, not by where they lie."""
 
-    paths: Sequence[Path] = attrs.field(converter=tuple)
+    paths: tuple[Path, ...]
 
     def digest(self, index: DigestIndex) -> str:
         """Give the digest of all; a missing file is an input too, with its own digest."""

@@ -15,39 +15,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rocm_patch.errors import UsageError
+from rocm_patch.paths import data_root
 from rocm_patch.pipeline.digest import atomic_write
 from rocm_patch.pipeline.engine import StepRun
 from rocm_patch.pipeline.sdk import Mount, Sdk
 
 LAUNCHERS = ("ccache", "sccache", "none")
 #: Where the folder of tools, and the compiler cache, are seen inside an SDK.
-TOOLS_INSIDE = "/rocm-patch/tools"
-CACHE_INSIDE = "/rocm-patch/ccache"
+TOOLS_INSIDE = "/tools"
+CACHE_INSIDE = "/ccache"
 #: Variables by which a user points sccache to its scheduler and storage.
 _SCCACHE_PREFIX = "SCCACHE_"
-
-_HIPCC = """\
-#!/bin/sh
-# FindHIP calls: hipcc -M SOURCE -o PRE FLAGS, then: hipcc -c SOURCE -o OBJECT FLAGS.
-# The first call compiles and writes the dependencies beside; the second keeps the object.
-case "$1" in
--M)
-  source=$2; pre=$4; object=${pre%.depend.pre}
-  if [ "$object" != "$pre" ]; then
-    shift 4
-    rm -f "$object.compiled"
-    @HIPCC@ -c "$source" -o "$object" -MD -MF "$pre" "$@" || exit $?
-    : > "$object.compiled"
-    exit 0
-  fi ;;
--c)
-  if [ -f "$4.compiled" ] && [ -f "$4" ]; then
-    rm -f "$4.compiled"
-    exit 0
-  fi ;;
-esac
-exec @HIPCC@ "$@"
-"""
 
 
 def launcher_name(asked: str | None = None) -> str:
@@ -89,21 +67,39 @@ def launcher_env(name: str, sdk: Sdk, mounts: Sequence[Mount]) -> dict[str, str]
     return env
 
 
-def write_tools(run: StepRun, sdk: Sdk, folder: Path, *, launcher: str, env: Mapping[str, str]) -> None:
-    """Make the folder of tools: clang through the launcher, all else of LLVM linked, our hipcc in bin/."""
+def write_tools(
+    run: StepRun, sdk: Sdk, folder: Path, *, launcher: str, cmake_cache: Mapping[str, str]
+) -> None:
+    """Make the folder of tools: clang through the launcher, all else of LLVM linked, our hipcc in bin/.
+
+    launcher.cmake there (for CMAKE_PROJECT_TOP_LEVEL_INCLUDES) makes FindHIP take our hipcc
+    and sets `cmake_cache`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     mount = Mount(folder, TOOLS_INSIDE, write=True)
     seen = sdk.seen(mount)
     link = ["ln", "--symbolic", "--force", f"--target-directory={seen}"]
     argv = ["find", sdk.llvm_bin, "-mindepth", "1", "-maxdepth", "1", "-exec", *link, "{}", "+"]
-    run.call(sdk.command(argv, mounts=[mount], env=env, cwd="/"))
-    prefix = "" if launcher == "none" else f"{launcher} "
+    run.call(sdk.command(argv, mounts=[mount], env={}, cwd="/"))
+    values = {"@LLVM@": sdk.llvm_bin, "@HIPCC@": f"{sdk.rocm_path}/bin/hipcc"}
+    values["@LAUNCHER@"] = "" if launcher == "none" else launcher
     for name in ("clang", "clang++"):
-        _script(folder / name, f'#!/bin/sh\nexec {prefix}{sdk.llvm_bin}/{name} "$@"\n')
-    _script(folder / "bin" / "hipcc", _HIPCC.replace("@HIPCC@", f"{sdk.rocm_path}/bin/hipcc"))
+        _script(folder / name, "clang", {**values, "@NAME@": name})
+    _script(folder / "bin" / "hipcc", "hipcc", values)
+    entries = {"HIP_HIPCC_EXECUTABLE": f"{seen}/bin/hipcc", **cmake_cache}
+    lines = [f'set({name} "{value}" CACHE STRING "" FORCE)\n' for name, value in entries.items()]
+    atomic_write(folder / "launcher.cmake", "".join(lines).encode())
 
 
-def _script(path: Path, text: str) -> None:
-    """Write a program; a link in its place is replaced, never followed."""
+def _script(path: Path, template: str, values: Mapping[str, str]) -> None:
+    """Write a program from build/launchers/; a link in its place is replaced, never followed."""
+    text = (data_root() / "build" / "launchers" / template).read_text(encoding="utf-8")
+    for name, value in values.items():
+        text = text.replace(name, value)
     atomic_write(path, text.encode())
     path.chmod(0o755)
+
+
+def launcher_files() -> tuple[Path, ...]:
+    """Give the templates, as inputs of what is compiled through them."""
+    return tuple(sorted((data_root() / "build" / "launchers").iterdir()))

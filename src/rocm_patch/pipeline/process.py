@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -18,7 +19,11 @@ from types import TracebackType
 
 from rocm_patch.errors import BuildError, MissingToolError
 
-_TAIL_LINES = 25
+_TAIL_LINES = 20
+#: The first complaints of a log say more than its end: builds go on for a while after them.
+_COMPLAINT = re.compile(r"CMake Error|^FAILED: |: (fatal )?error: |^ERROR: |^error: ")
+_FIRST_LINES = 12
+_LINES_AFTER = 3
 _GRACE_S = 10.0
 
 
@@ -52,6 +57,29 @@ class StepLog:
         self._stream.close()
 
 
+class FirstComplaints:
+    """Keeps the first lines of a program's output that complain, with what follows each."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._kept: list[str] = []
+        self._follow = 0
+
+    def see(self, line: str) -> None:
+        """Look at one line."""
+        if len(self._kept) >= _FIRST_LINES:
+            return
+        if _COMPLAINT.search(line):
+            self._follow = _LINES_AFTER + 1
+        if self._follow and line.strip():
+            self._kept.append(line)
+            self._follow -= 1
+
+    def lines(self) -> list[str]:
+        """Give what was kept, set off from the log's end."""
+        return ["first complaints:", *self._kept, "end of the log:"] if self._kept else []
+
+
 def call(
     argv: Sequence[str],
     *,
@@ -69,6 +97,7 @@ def call(
     """
     log.line(f"$ {shlex.join(argv)}")
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    first = FirstComplaints()
     try:
         # Its own session: Ctrl-C comes to us alone and we end the whole group in order.
         process = subprocess.Popen(
@@ -92,6 +121,7 @@ def call(
                 line = raw.decode(errors="replace").rstrip("\n")
                 log.line(line)
                 tail.append(line)
+                first.see(line)
                 if watch is not None:
                     watch(line)
             code = process.wait()
@@ -102,7 +132,7 @@ def call(
         raise BuildError(
             f"{what} failed",
             cause=_exit_text(argv[0], code),
-            detail=[*tail, f"whole log: {log.path}"],
+            detail=[*first.lines(), *tail, f"whole log: {log.path}"],
             step=next_step
             or "read the log, mend the cause and run the same command again; what is done stays done",
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +19,10 @@ import attrs
 from rocm_patch.errors import SysrootError, UsageError
 from rocm_patch.pipeline.digest import read_digest, text_digest
 from rocm_patch.pipeline.lock import RUN_VARIABLE
-from rocm_patch.sysroot import Bind, Sysroot, load_lock
+from rocm_patch.pipeline.model import Estimate
+from rocm_patch.sysroot import Bind, Lock, Sysroot, load_lock
+from rocm_patch.sysroot.core import RECORD, root_key, sysroots_folder
+from rocm_patch.sysroot.make import create
 
 _DIGEST_RE = re.compile(r"@sha256:[0-9a-f]{64}$")
 
@@ -92,12 +95,35 @@ class SysrootSdk:
                     step="unset ROCM_PATCH_SYSROOT",
                 )
             return {"kind": "sysroot", "packages": read_digest(status)}
-        lock = load_lock(self.lock) if self.lock else load_lock()
-        return {"kind": "sysroot", "lock": lock.digest}
+        return {"kind": "sysroot", "lock": self._lock().digest}
 
     def seen(self, mount: Mount) -> str:
         """Give the path inside."""
         return mount.inside
+
+    def cost(self) -> Estimate:
+        """Say what making the root would fetch and take; nothing where it is made."""
+        if os.environ.get("ROCM_PATCH_SYSROOT") or self._made():
+            return Estimate()
+        lock = self._lock()
+        # Packages unpack to about four times their size, and are kept.
+        return Estimate(fetch=lock.size, disk=5 * lock.size, seconds=120)
+
+    def prepare(self, say: Callable[[str], None]) -> None:
+        """Make the root unless it is made. SourceError, SysrootError, DiskSpaceError."""
+        if os.environ.get("ROCM_PATCH_SYSROOT"):
+            return
+
+        def report(step: str, fraction: float) -> None:
+            say(f"sysroot: {step} {fraction:.0%}")
+
+        create(self._lock(), report=report, on_wait=lambda: say("sysroot: another run makes it; waiting"))
+
+    def _lock(self) -> Lock:
+        return load_lock(self.lock) if self.lock else load_lock()
+
+    def _made(self) -> bool:
+        return (sysroots_folder() / root_key(self._lock()) / RECORD).is_file()
 
     def command(
         self, argv: Sequence[str], *, mounts: Sequence[Mount], env: Mapping[str, str], cwd: str

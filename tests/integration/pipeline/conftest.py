@@ -21,7 +21,6 @@ def toy_sdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / ".info").mkdir(parents=True)
     (folder / ".info" / "version").write_text("6.4.3-1\n")
     monkeypatch.setenv("TOY_SDK", str(folder))
-    monkeypatch.syspath_prepend(str(HERE))
     return folder
 
 

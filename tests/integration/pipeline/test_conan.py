@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from toy import Toy, request
+from tests.integration.pipeline.toy import Toy, request
 
 from rocm_patch import components
 from rocm_patch.cli.build import build
@@ -31,7 +31,7 @@ def recipes(tmp_path: Path, cache: Path, toy_sdk: Path, monkeypatch: pytest.Monk
         text = (ROOT / "recipes" / name / "conanfile.py").read_text()
         (folder / made).mkdir(parents=True)
         (folder / made / "conanfile.py").write_text(text.replace(f'name = "{name}"', f'name = "{made}"'))
-    monkeypatch.setitem(components.COMPONENTS, "toy", "toy:Toy")
+    monkeypatch.setitem(components.COMPONENTS, "toy", "tests.integration.pipeline.toy:Toy")
     return folder
 
 
@@ -47,7 +47,13 @@ def test_round_trip_answers_from_the_cache_the_second_time(recipes: Path, toy_sd
     said = subprocess.run([str(delivered[0])], capture_output=True, text=True, check=True)
     assert said.stdout == "hello123456"
     record = json.loads(delivered[1].read_text())
-    assert [step["step"] for step in record["steps"]] == ["sources", "unpack", "configure", "compile", "wheel"]
+    assert [step["step"] for step in record["steps"]] == [
+        "sources",
+        "unpack",
+        "configure",
+        "compile",
+        "wheel",
+    ]
     assert record["totals"]["cpu_s"] > 0.2
     assert record["products"][0]["size"] == delivered[0].stat().st_size
 
@@ -107,9 +113,7 @@ def test_build_command_through_conan(
     recipes: Path, toy_sdk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = conan.create_component
-    monkeypatch.setattr(
-        conan, "create_component", lambda wanted, *, wait: real(wanted, recipes, wait=wait)
-    )
+    monkeypatch.setattr(conan, "create_component", lambda wanted, *, wait: real(wanted, recipes, wait=wait))
     words = ["toy", "1.0", "--sdk", f"host:{toy_sdk}", "--launcher", "none", "--jobs", "1"]
     done = CliRunner().invoke(build, words, catch_exceptions=False)
     assert str(tmp_path / "dist" / "toy-1.bin") in done.output.splitlines()

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Runner, toy_command
-from toy import STEPS, Toy, request
+from tests.integration.pipeline.conftest import ROOT, Runner, toy_command
+from tests.integration.pipeline.toy import STEPS, Toy, request
 
 from rocm_patch.errors import BusyError, UsageError
 from rocm_patch.pipeline.engine import Pipeline
@@ -189,5 +189,3 @@ def test_what_a_killed_run_left_running_is_ended(toy_sdk: Path, tmp_path: Path) 
     state = Path(f"/proc/{child}/stat")
     assert not state.exists() or state.read_text().split()[2] == "Z"
     assert RUN_VARIABLE not in os.environ
-
-
