@@ -94,7 +94,8 @@ class Installer:
         extract([self.packages[name].path for name in base], self.root, self.exclude)
         # Dependencies are not looked at while the base goes in: its members need each other.
         self._dpkg(["--force-depends", "--install", *map(self._deb, base)], meter)
-        self._dpkg(["--force-depends", "--unpack", *map(self._deb, rest)], meter)
+        if rest:
+            self._dpkg(["--force-depends", "--unpack", *map(self._deb, rest)], meter)
         # Here they are: a lock whose packages do not fit together fails.
         self._dpkg(["--configure", "--pending"], meter)
         self._dpkg(["--audit"], meter)
