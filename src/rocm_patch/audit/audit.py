@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rocm_patch.audit.folders import Gathering
-from rocm_patch.audit.members import Limits, members
+from rocm_patch.audit.members import Limits, members, walk
 from rocm_patch.audit.model import Failure, FileReport, Report
 from rocm_patch.audit.scan import Options, scan
 from rocm_patch.errors import AuditError
@@ -40,6 +40,13 @@ class Audit:
 
     def _input(self, path: Path, gathering: Gathering) -> Iterator[FileReport]:
         try:
+            for file in walk(path):
+                yield from self._file(file, gathering)
+        except AuditError as error:
+            self._unreadable(str(path), error, None)
+
+    def _file(self, path: Path, gathering: Gathering) -> Iterator[FileReport]:
+        try:
             for member in members(path, self.limits):
                 report = FileReport(path=member.path, size=len(member.view), kind=member.kind)
                 try:
@@ -50,6 +57,7 @@ class Audit:
                 self.report.summary.add(report)
                 yield report
         except AuditError as error:
+            # The rest of a damaged archive is lost; the other files of a folder are not.
             self._unreadable(str(path), error, None)
 
     def _unreadable(self, path: str, error: AuditError, report: FileReport | None) -> None:
@@ -86,8 +94,9 @@ def targets_in(path: Path) -> set[str]:
     """
     found: set[str] = set()
     options = Options(quick=True)
-    for member in members(path):
-        report = FileReport(path=member.path, size=len(member.view), kind=member.kind)
-        scan(member, options, report)
-        found |= report.processors()
+    for file in walk(path):
+        for member in members(file):
+            report = FileReport(path=member.path, size=len(member.view), kind=member.kind)
+            scan(member, options, report)
+            found |= report.processors()
     return found

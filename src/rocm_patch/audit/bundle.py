@@ -171,8 +171,9 @@ def _decompress(view: memoryview, fat: FatBinary, faults: list[tuple[str, str]],
     return memoryview(data)
 
 
-def _inflate(body: memoryview, method: int, size: int, where: str) -> tuple[bytes, int]:
+def _inflate(body: memoryview, method: int, size: int, where: str) -> tuple[bytes | bytearray, int]:
     """Decompress to exactly `size` bytes; also tell how many input bytes that took."""
+    data: bytes | bytearray
     try:
         if method == 0:
             stream = zlib.decompressobj()
@@ -189,15 +190,15 @@ def _inflate(body: memoryview, method: int, size: int, where: str) -> tuple[byte
     return data, len(body) - rest
 
 
-def _zstd(reader: zstandard.ZstdDecompressionObj, body: memoryview, size: int) -> tuple[bytes, int]:
+def _zstd(
+    reader: zstandard.ZstdDecompressionObj, body: memoryview, size: int
+) -> tuple[bytes | bytearray, int]:
     """Feed a zstd frame piece by piece, stopping where it grows beyond `size`."""
-    pieces, total, step = [], 0, 1 << 16
+    data, step = bytearray(), 1 << 16
     for at in range(0, len(body), step):
-        piece = reader.decompress(body[at : at + step])
-        pieces.append(piece)
-        total += len(piece)
+        data += reader.decompress(body[at : at + step])
         if reader.eof:
-            return b"".join(pieces), len(body) - min(at + step, len(body)) + len(reader.unused_data)
-        if total > size:
+            return data, len(body) - min(at + step, len(body)) + len(reader.unused_data)
+        if len(data) > size:
             break
-    return b"".join(pieces), 0
+    return data, 0

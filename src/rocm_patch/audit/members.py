@@ -97,21 +97,25 @@ def kind_of(path: str, head: bytes) -> str:
     return "tensile" if tensile.is_library(path) else ""
 
 
-def members(path: Path, limits: Limits | None = None) -> Iterator[Member]:
-    """Give every file of interest at or under `path`. Raises AuditError for damaged archives."""
-    budget = _Budget(limits or Limits())
-    if path.is_dir():
-        for folder, names, files in os.walk(path):
-            names.sort()
-            for name in sorted(files):
-                file = Path(folder, name)
-                # A link's target is met under its own name, or lies outside what was asked for.
-                if file.is_file() and not file.is_symlink():
-                    yield from _expand(str(file), map_file(file), budget, 0)
+def walk(path: Path) -> Iterator[Path]:
+    """Give the regular files at or under `path` in a fixed order; AuditError where there is nothing."""
+    if path.is_file():
+        yield path
         return
-    if not path.is_file():
+    if not path.is_dir():
         raise AuditError(f"{path} is no file or folder", cause="nothing is there", step="check the path")
-    yield from _expand(str(path), map_file(path), budget, 0)
+    for folder, names, files in os.walk(path):
+        names.sort()
+        for name in sorted(files):
+            file = Path(folder, name)
+            # A link's target is met under its own name, or lies outside what was asked for.
+            if file.is_file() and not file.is_symlink():
+                yield file
+
+
+def members(path: Path, limits: Limits | None = None) -> Iterator[Member]:
+    """Give every file of interest in the file `path`. Raises AuditError for damaged archives."""
+    yield from _expand(str(path), map_file(path), _Budget(limits or Limits()), 0)
 
 
 def _expand(path: str, view: memoryview, budget: _Budget, depth: int) -> Iterator[Member]:

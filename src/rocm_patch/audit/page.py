@@ -13,6 +13,7 @@ import jinja2
 from rocm_patch import __version__
 from rocm_patch.audit.model import SEVERITIES, Finding, Report
 from rocm_patch.audit.terminal import KERNEL_COLUMNS, kernel_cells, size_text, versions
+from rocm_patch.errors import UsageError
 
 #: Kernels listed in one page; a browser sorts this many without delay.
 KERNEL_ROWS = 20_000
@@ -41,7 +42,14 @@ def write_page(report: Report, path: Path) -> None:
         files=[file for file in report.files if file.has_device_code() or file.missing_count],
     )
     stream.enable_buffering(200)
-    stream.dump(str(path), encoding="utf-8")
+    try:
+        stream.dump(str(path), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written",
+            cause=str(error),
+            step="name a file in a folder that you may write to",
+        ) from error
 
 
 def _kernel_rows(report: Report) -> Iterator[tuple[str, str, list[str]]]:

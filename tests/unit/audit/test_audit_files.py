@@ -200,6 +200,14 @@ def test_damaged_package_is_named(tmp_path: Path, name: str) -> None:
         targets_in(path)
 
 
+def test_damaged_package_does_not_hide_its_neighbours(tmp_path: Path) -> None:
+    _write(tmp_path / "a.deb", DAMAGED_PACKAGES["cut.deb"])
+    _write(tmp_path / "b.so", LIBRARY)
+    report = audit_paths([tmp_path])
+    assert len(report.unreadable) == 1
+    assert [f.path for f in report.files] == [str(tmp_path / "b.so")]
+
+
 @settings(max_examples=120, deadline=None)
 @given(st.data())
 def test_damaged_packages_never_escape(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
@@ -390,6 +398,11 @@ def test_page_is_escaped_and_alone(tmp_path: Path) -> None:
     assert parsed.links == []
     assert nasty in parsed.text
     assert "wave64" in parsed.text
+
+
+def test_page_that_cannot_be_written(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.so", LIBRARY)
+    assert isinstance(_run(path, "--html", tmp_path / "no" / "page.html").exception, UsageError)
 
 
 def test_terminal_lists_kernels_and_survives_markup(tmp_path: Path) -> None:
