@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -39,6 +40,18 @@ def finish(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
     return process.returncode, out.decode(), err.decode()
 
 
+class Hold:
+    """A server's hook that lets no byte pass beyond a limit until it is released."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.released = threading.Event()
+
+    def __call__(self, sent: int) -> None:
+        if sent >= self.limit:
+            self.released.wait(60)
+
+
 def size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
@@ -46,15 +59,16 @@ def size(path: Path) -> int:
 def test_kill_9_then_the_rest_is_fetched(
     server: Server, store: ObjectStore, data: bytes, item: Make, spawn: Spawn
 ) -> None:
-    want = item("a", data, server.add("/a", data, pause=0.05, piece=1 << 15))
+    hold = Hold(1 << 18)
+    want = item("a", data, server.add("/a", data, hook=hold))
     part = store.part(hashlib.sha256(data).hexdigest())
     first = spawn(store.root, want)
-    wait_for(lambda: size(part) > 200_000)
+    wait_for(lambda: size(part) == 1 << 18)
     first.send_signal(signal.SIGKILL)
     finish(first)
     kept = size(part)
-    assert 200_000 < kept < len(data)
-    server.files["/a"].pause = 0
+    assert kept == 1 << 18
+    hold.released.set()
     code, out, err = finish(spawn(store.root, want))
     assert code == 0, err
     assert Path(out.split()[1]).read_bytes() == data
@@ -66,7 +80,7 @@ def test_killed_at_any_moment_the_cache_stays_right(
     server: Server, store: ObjectStore, item: Make, spawn: Spawn
 ) -> None:
     contents = {f"f{n}": os.urandom(150_000) for n in range(12)}
-    items = [item(n, d, server.add(f"/{n}", d, pause=0.01, piece=1 << 13)) for n, d in contents.items()]
+    items = [item(n, d, server.add(f"/{n}", d, pause=0.05, piece=1 << 13)) for n, d in contents.items()]
     kills = 0
     for delay in (0.02, 0.05, 0.1, 0.15, 0.2, 0.05):
         seen = len(server.requests)
@@ -80,6 +94,8 @@ def test_killed_at_any_moment_the_cache_stays_right(
         for digest in store.objects():  # whatever is there is whole
             assert hashlib.sha256(store.path(digest).read_bytes()).hexdigest() == digest
     assert kills >= 3
+    for file in server.files.values():
+        file.pause = 0
     code, out, err = finish(spawn(store.root, *items))
     assert code == 0, err
     found = dict(line.split() for line in out.splitlines())
@@ -104,15 +120,16 @@ def test_two_processes_fetch_an_object_once(
 def test_one_dies_the_waiting_one_goes_on(
     server: Server, store: ObjectStore, data: bytes, item: Make, spawn: Spawn
 ) -> None:
-    want = item("a", data, server.add("/a", data, pause=0.1, piece=1 << 16))
+    hold = Hold(1 << 17)
+    want = item("a", data, server.add("/a", data, hook=hold))
     first = spawn(store.root, want)
-    wait_for(lambda: size(store.part(hashlib.sha256(data).hexdigest())) > 100_000)
+    wait_for(lambda: size(store.part(hashlib.sha256(data).hexdigest())) == 1 << 17)
     second = spawn(store.root, want)
     assert second.stderr is not None
     assert any(b"another run fetches it; waiting" in line for line in second.stderr)  # up to this line
     first.kill()
     finish(first)
-    server.files["/a"].pause = 0
+    hold.released.set()
     code, _, err = finish(second)
     assert code == 0, err
     assert "range" in server.requests[-1].headers
