@@ -151,6 +151,18 @@ def test_library_of_two_sources(shop: Shop) -> None:
     assert listed.count("gfx1010") == sum(len(f.processors() & {"gfx1010"}) for f in file.fat_binaries)
 
 
+@pytest.mark.parametrize("flags", [(), ("--offload-compress",)])
+def test_bundle_file_lists_what_the_bundler_lists(shop: Shop, flags: tuple[str, ...]) -> None:
+    (shop.folder / "genco.hip").write_text(SECOND)
+    shop.run("hipcc", "-O2", *ARCHS, *flags, "--genco", "genco.hip", "-o", "genco.co")
+    report = audit_paths([shop.folder / "genco.co"])
+    (fat,) = report.files[0].fat_binaries
+    listed = shop.run(f"{LLVM}/clang-offload-bundler", "-type=o", "-list", "-input=genco.co").split()
+    assert sorted(entry.ident for entry in fat.entries) == sorted(listed)
+    assert bool(fat.compression) == bool(flags)
+    assert report.files[0].findings == {}
+
+
 def test_rdc_object_holds_bitcode_and_so_no_code_for_the_card(shop: Shop) -> None:
     path, _ = shop.hipcc(SECOND, "rdc", *ARCHS, "-fgpu-rdc")
     report = audit_paths([path])
