@@ -91,7 +91,7 @@ def fetch(job: GitJob, name: str, variant: Variant, provider: GitProvider) -> tu
             store.set_ref(variant.key, sha256)
         except OSError as error:
             if error.errno in NO_ROOM:
-                raise no_room(store.root, archive.stat().st_size) from error
+                raise no_room(store.root, None) from error
             raise
         finally:
             archive.unlink(missing_ok=True)
@@ -133,7 +133,7 @@ def _git(folder: Path, *args: str) -> bytes:
     if done.returncode != 0:
         text = done.stderr.decode(errors="replace")
         if any(words in text for words in ("No space left on device", "Disk quota exceeded")):
-            raise no_room(folder.parent, shutil.disk_usage(folder.parent).free + 1)
+            raise no_room(folder.parent, None)
         lines = text.strip().splitlines()
         raise ProviderError(f"git: {' / '.join(lines[-3:]) or f'exit code {done.returncode}'}")
     return done.stdout

@@ -42,13 +42,12 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def no_room(path: Path, needed: int) -> DiskSpaceError:
-    """Make the error for a disk (or quota) that cannot take `needed` more bytes below `path`."""
+def no_room(path: Path, needed: int | None) -> DiskSpaceError:
+    """Make the error for a disk (or quota) that cannot take `needed` (None: unknown) bytes below `path`."""
     free = shutil.disk_usage(path).free
     gib = 2**30
-    figures = (
-        f"needed: {needed} bytes ({needed / gib:.2f} GiB), available: {free} bytes ({free / gib:.2f} GiB)"
-    )
+    more = "an unknown number of bytes" if needed is None else f"{needed} bytes ({needed / gib:.2f} GiB)"
+    figures = f"needed: {more}, available: {free} bytes ({free / gib:.2f} GiB)"
     return DiskSpaceError(
         f"not enough room in {path}",
         cause=figures,

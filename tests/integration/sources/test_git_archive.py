@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rocm_patch.errors import MissingToolError, SourceError
+from rocm_patch.errors import DiskSpaceError, MissingToolError, SourceError
 from rocm_patch.sources import ObjectStore, Settings, Silent, SourceItem, fetch_all, unpack
 from rocm_patch.sources.model import UnpackRule
 
@@ -175,3 +175,17 @@ def test_tools_are_asked_for(
     with pytest.raises(MissingToolError, match="git is not installed") as caught:
         fetch(make((base / "top").as_uri(), head), store)
     assert "apt-get install git" in caught.value.step
+
+
+def test_git_out_of_room_is_a_full_disk(
+    project: tuple[Path, str], store: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    base, head = project
+    fake = tmp_path / "bin/git"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\necho 'fatal: write error: No space left on device' >&2\nexit 128\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(DiskSpaceError) as caught:
+        fetch(make((base / "top").as_uri(), head), store)
+    assert "an unknown number of bytes, available: " in caught.value.cause
