@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import mmap
 import struct
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,36 @@ def map_file(path: Path) -> memoryview:
         raise AuditError(
             f"{path} cannot be read", cause=str(error), step="check the path and its rights"
         ) from error
+
+
+#: Sizes up to this are kept in memory, larger ones in a mapped temporary file, bytes.
+IN_MEMORY = 32 << 20
+
+
+def spool(pieces: Iterable[bytes], size: int, in_memory: int = IN_MEMORY) -> memoryview:
+    """Keep the bytes of a stream that should come to `size`: in memory, or in a mapped unnamed file.
+
+    Takes no piece after the one that goes beyond `size`; the length of the result
+    tells the caller whether the stream was as long as it claimed.
+    """
+    if size <= in_memory:
+        data = bytearray()
+        for piece in pieces:
+            data += piece
+            if len(data) > size:
+                break
+        return memoryview(data)
+    with tempfile.TemporaryFile(prefix="rocm-patch-audit-") as file:
+        total = 0
+        for piece in pieces:
+            file.write(piece)
+            total += len(piece)
+            if total > size:
+                break
+        file.flush()
+        if not total:
+            return memoryview(b"")
+        return memoryview(mmap.mmap(file.fileno(), total, access=mmap.ACCESS_READ))
 
 
 class ViewStream:

@@ -16,7 +16,7 @@ import attrs
 import zstandard
 
 from rocm_patch.audit import elf
-from rocm_patch.audit.blob import malformed, part, unpack
+from rocm_patch.audit.blob import malformed, part, spool, unpack
 from rocm_patch.audit.model import Entry, FatBinary
 from rocm_patch.audit.targets import parse_target_id
 
@@ -27,6 +27,9 @@ MAX_ENTRIES = 4096
 MAX_IDENT = 4096
 #: The largest uncompressed bundle that is accepted, bytes.
 MAX_UNCOMPRESSED = 8 << 30
+
+#: Compressed bytes that are decompressed at a time: both formats may blow them up a thousandfold.
+_STEP = 1 << 14
 
 _NOT_ZERO = re.compile(rb"[^\0]")
 _METHODS = {0: "zlib", 1: "zstd"}
@@ -168,37 +171,35 @@ def _decompress(view: memoryview, fat: FatBinary, faults: list[tuple[str, str]],
     # The low half of the MD5 sum, which LLVM keeps little-endian.
     if hashlib.md5(data, usedforsecurity=False).digest()[:8] != struct.pack("<Q", stored_hash):
         faults.append(("bundle-hash", f"compressed bundle at {fat.offset}: contents do not match their hash"))
-    return memoryview(data)
+    return data
 
 
-def _inflate(body: memoryview, method: int, size: int, where: str) -> tuple[bytes | bytearray, int]:
+def _inflate(body: memoryview, method: int, size: int, where: str) -> tuple[memoryview, int]:
     """Decompress to exactly `size` bytes; also tell how many input bytes that took."""
-    data: bytes | bytearray
+    stream = _Frame(body, method)
     try:
-        if method == 0:
-            stream = zlib.decompressobj()
-            data = stream.decompress(body, size + 1)
-            data += stream.flush() if stream.eof else b""
-            rest = len(stream.unused_data) + len(stream.unconsumed_tail)
-        else:
-            reader = zstandard.ZstdDecompressor().decompressobj()
-            data, rest = _zstd(reader, body, size)
+        data = spool(stream.pieces(), size)
     except (zlib.error, zstandard.ZstdError) as error:
         raise malformed(where, 0, f"compressed data: {error}") from error
     if len(data) != size:
-        raise malformed(where, 0, f"decompresses to {len(data)} bytes or more, the header says {size}")
-    return data, len(body) - rest
+        raise malformed(where, 0, f"decompresses to {len(data)} bytes, the header says {size}")
+    return data, stream.used
 
 
-def _zstd(
-    reader: zstandard.ZstdDecompressionObj, body: memoryview, size: int
-) -> tuple[bytes | bytearray, int]:
-    """Feed a zstd frame piece by piece, stopping where it grows beyond `size`."""
-    data, step = bytearray(), 1 << 16
-    for at in range(0, len(body), step):
-        data += reader.decompress(body[at : at + step])
-        if reader.eof:
-            return data, len(body) - min(at + step, len(body)) + len(reader.unused_data)
-        if len(data) > size:
-            break
-    return data, 0
+class _Frame:
+    """One zlib stream or zstd frame, decompressed piece by piece: a bomb stops where its reader does."""
+
+    def __init__(self, body: memoryview, method: int) -> None:
+        self._body = body
+        self._reader = zlib.decompressobj() if method == 0 else zstandard.ZstdDecompressor().decompressobj()
+        self.used = 0
+
+    def pieces(self) -> Iterator[bytes]:
+        for at in range(0, len(self._body), _STEP):
+            given = self._body[at : at + _STEP]
+            piece = self._reader.decompress(given)
+            if self._reader.eof:
+                self.used = at + len(given) - len(self._reader.unused_data)
+                yield piece
+                return
+            yield piece

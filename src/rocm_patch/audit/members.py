@@ -8,9 +8,7 @@ so no member's path can lead anywhere. Knows no code format beyond its first byt
 
 from __future__ import annotations
 
-import mmap
 import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,7 +18,7 @@ from typing import IO, Protocol, cast
 import attrs
 
 from rocm_patch.audit import ar, rpm, tensile
-from rocm_patch.audit.blob import ViewStream, malformed, map_file
+from rocm_patch.audit.blob import IN_MEMORY, ViewStream, malformed, map_file, spool
 from rocm_patch.audit.bundle import is_bundle
 from rocm_patch.audit.elf import MAGIC as ELF_MAGIC
 from rocm_patch.errors import AuditError
@@ -36,7 +34,7 @@ class Limits:
     member: int = 16 << 30
     total: int = 128 << 30
     count: int = 2_000_000
-    in_memory: int = 32 << 20
+    in_memory: int = IN_MEMORY
     depth: int = 3
 
 
@@ -150,23 +148,22 @@ def _expand(path: str, view: memoryview, budget: _Budget, depth: int) -> Iterato
 
 
 def _keep(head: bytes, stream: Stream, size: int, path: str, limits: Limits) -> memoryview:
-    """Take a member's bytes, no more than it claims: to memory, or to a mapped unnamed file."""
-    if size <= limits.in_memory:
-        data = head + _read_exact(stream, size - len(head))
-        if len(data) != size:
-            raise malformed(path, len(data), f"the archive ends inside this member of {size} bytes")
-        return memoryview(data)
-    with tempfile.TemporaryFile(prefix="rocm-patch-audit-") as file:
-        file.write(head)
-        left = size - len(head)
-        while left:
-            piece = stream.read(min(_STEP, left))
-            if not piece:
-                raise malformed(path, size - left, f"the archive ends inside this member of {size} bytes")
-            file.write(piece)
-            left -= len(piece)
-        file.flush()
-        return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
+    """Take a member's bytes, no more than it claims."""
+    view = spool(_pieces(head, stream, size), size, limits.in_memory)
+    if len(view) != size:
+        raise malformed(path, len(view), f"the archive ends inside this member of {size} bytes")
+    return view
+
+
+def _pieces(head: bytes, stream: Stream, size: int) -> Iterator[bytes]:
+    yield head
+    left = size - len(head)
+    while left:
+        piece = stream.read(min(_STEP, left))
+        if not piece:
+            return
+        yield piece
+        left -= len(piece)
 
 
 def _read_exact(stream: Stream, size: int) -> bytes:
