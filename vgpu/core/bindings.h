@@ -39,9 +39,7 @@ struct HandlerSet {
 };
 
 namespace portable { const HandlerSet& handler_set(); }
-#ifdef VGPU_X86_BUILDS
 namespace avx2 { const HandlerSet& handler_set(); }
 namespace avx512 { const HandlerSet& handler_set(); }
-#endif
 
 }  // namespace vgpu::core

@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <span>
 
@@ -57,19 +58,29 @@ Op unfused(Op op) {
 
 }  // namespace
 
-const HandlerSet& choose_handlers(const std::string& wanted) {
-#ifdef VGPU_X86_BUILDS
+// The best build that this CPU runs; a wanted build that it does not run is passed over.
+const HandlerSet& choose_handlers([[maybe_unused]] const std::string& wanted) {
+    const HandlerSet* chosen = nullptr;
+#if defined(__x86_64__)
     __builtin_cpu_init();
-    const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2");
-    const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-    if (wanted == "portable") return portable::handler_set();
-    if (v4 && wanted != "avx2") return avx512::handler_set();
-    if (v3) return avx2::handler_set();
-#else
-    (void)wanted;
+    [[maybe_unused]] const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                                     __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2");
+    [[maybe_unused]] const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                                     __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 #endif
-    return portable::handler_set();
+#ifdef VGPU_HAS_portable
+    chosen = &portable::handler_set();
+    if (wanted == "portable") return *chosen;
+#endif
+#ifdef VGPU_HAS_avx2
+    if (v3) chosen = &avx2::handler_set();
+    if (v3 && wanted == "avx2") return *chosen;
+#endif
+#ifdef VGPU_HAS_avx512
+    if (v4) chosen = &avx512::handler_set();
+#endif
+    if (chosen == nullptr) std::abort();   // built without the portable handlers, for another CPU
+    return *chosen;
 }
 
 CodeCache::CodeCache(const HandlerSet& handlers, const AddressSpace& memory, Inject inject)
