@@ -180,9 +180,10 @@ VGPU_INLINE void store_lane(const u32* r, u32 lanes, u8* p) {
     }
 }
 
-// Picks an instantiation X<Element, dwords, Part> by a row of the table.
+// Picks an instantiation X<Element, dwords, Part> by a row of the table. Static: each file's
+// X is its own, but g++ 12 gives the instantiations of a plain template one weak name.
 template <template <Element, u32, Part> class X>
-Fn by_element(const isa::Row& row) {
+static Fn by_element(const isa::Row& row) {
     const Part part = row.has(isa::D16HI) ? Part::High : row.has(isa::D16LO) ? Part::Low : Part::Whole;
 #define VGPU_PART(E) \
     return part == Part::High ? &X<E, 1, Part::High>::run : part == Part::Low ? &X<E, 1, Part::Low>::run : &X<E, 1, Part::Whole>::run
