@@ -151,8 +151,11 @@ class Build:
 
     def fetch_cost(self) -> Estimate:
         """Count the bytes that the cache lacks."""
-        planned = plan(self.items, cache=ObjectStore(), layout=self.settings.layout)
-        missing = sum(item.bytes or 0 for item in planned)
+        if (cache_root() / "cas").is_dir():
+            planned = plan(self.items, cache=ObjectStore(), layout=self.settings.layout)
+            missing = sum(item.bytes or 0 for item in planned)
+        else:  # a store would make its folders, and a plan makes nothing
+            missing = sum(_variant(item, self.settings.layout).size or 0 for item in self.items)
         return Estimate(fetch=missing, disk=missing, seconds=2)
 
     def sdk_cost(self) -> Estimate:

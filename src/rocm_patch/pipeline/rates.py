@@ -63,7 +63,7 @@ class Rates:
             shipped = yaml.safe_load(path.read_text())
             base = {name: float(value) for name, value in shipped["classes"].items()}
             reference, fetch = float(shipped["score"]), float(shipped["fetch"])
-        except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise DataError(
                 f"{path} is not a table of rates", cause=str(error), step="restore it from git"
             ) from error

@@ -14,12 +14,15 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from unittest import mock
 
 from rocm_patch.pipeline import engine
 from rocm_patch.pipeline.compile import NinjaBuild, compile_with_ninja
 from rocm_patch.pipeline.digest import Text
 from rocm_patch.pipeline.engine import Pipeline, StepRun
+from rocm_patch.pipeline.lock import WorkLock
 from rocm_patch.pipeline.marks import Mark
+from rocm_patch.pipeline.marks import write_mark as real_write_mark
 from rocm_patch.pipeline.model import Estimate, Request, Step
 from rocm_patch.pipeline.sdk import HostSdk, Mount
 
@@ -164,16 +167,16 @@ def main() -> None:
             step, point = word.split(":")
             die = (step, point)
     if die is not None and die[1] == "placed":
-        step_name, real = die[0], engine.write_mark
+        step_name = die[0]
 
         def write_mark(path: Path, mark: Mark) -> None:
             if mark.step == step_name:
                 os.kill(os.getpid(), signal.SIGKILL)
-            real(path, mark)
+            real_write_mark(path, mark)
 
-        engine.write_mark = write_mark
+        mock.patch.object(engine, "write_mark", write_mark).start()
     if die == ("lock", "hold"):
-        with engine.WorkLock(Path(root) / "work" / request().label):
+        with WorkLock(Path(root) / "work" / request().label):
             sys.stdout.write("held\n")
             sys.stdout.flush()
             time.sleep(60)
