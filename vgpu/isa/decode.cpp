@@ -536,11 +536,14 @@ private:
         in_.glc = bit(w, 16);
         in_.lds = bit(w, 13);
         in_.dlc = bit(w, 12);
-        if (in_.lds) {
+        if (in_.lds && !r->has(LDSOK)) {
             illegal();
         }
         in_.offset = seg == 0 ? static_cast<std::int32_t>(bits(w, 0, 12)) : sext(bits(w, 0, 12), 12);
         memory_operands(*r, bits(w1, 24, 8), bits(w1, 8, 8));
+        if (in_.lds) {
+            in_.dst = Operand{};
+        }
         const unsigned saddr = bits(w1, 16, 7);
         const bool has_saddr = seg != 0 && saddr != code_null && saddr != 0x7f;
         const Operand off{Kind::off, Ty::_, 0, 0, code_null};

@@ -65,7 +65,7 @@ enum Flag : std::uint64_t {
     GDSONLY = 1ULL << 36,    // legal only with the gds bit
     GWS = 1ULL << 37,        // global wave sync
     CACHE = 1ULL << 38,      // cache control, touches no data
-    LDSOK = 1ULL << 39,      // buffer load that may write to LDS
+    LDSOK = 1ULL << 39,      // load that may write to LDS (Inst::lds) instead of a register
     SCRATCHMEM = 1ULL << 40, // scalar access to scratch memory
 };
 

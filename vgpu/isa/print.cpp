@@ -26,16 +26,19 @@ std::string literal_text(std::uint32_t literal, Ty type) {
     const bool wide = dwords(type) == 2;
     const bool is_f64 = type == Ty::F64;
     std::uint64_t value = is_f64 ? static_cast<std::uint64_t>(literal) << 32 : half ? literal & 0xffffU : literal;
-    const auto as_int = half   ? static_cast<std::int64_t>(static_cast<std::int16_t>(value))
-                        : wide ? static_cast<std::int64_t>(value)
-                               : static_cast<std::int64_t>(static_cast<std::int32_t>(literal));
+    const auto whole_int = static_cast<std::int64_t>(static_cast<std::int32_t>(literal));
+    const bool fits_half = type == Ty::F16 || (whole_int >= -0x8000 && whole_int <= 0xffff);
+    const std::int64_t as_int = half && fits_half ? static_cast<std::int16_t>(value)
+                                : wide            ? static_cast<std::int64_t>(value)
+                                                  : whole_int;
     if (as_int >= -16 && as_int <= 64) {
         return std::to_string(as_int);
     }
     const bool half_int = half && type != Ty::F16;
-    for (std::int16_t code = 240; code <= 248 && !half_int; ++code) {
+    for (std::int16_t code = 240; code <= 248; ++code) {
         const Operand o{Kind::float_const, type, static_cast<std::uint8_t>(dwords(type)), code, 0};
-        if (const_bits(o, 0) == value && (is_f64 || !wide)) {
+        const std::uint64_t whole = half_int ? literal : value;  // LLVM compares all 32 bits with single precision
+        if (const_bits(o, 0) == whole && (is_f64 || !wide)) {
             return std::string(float_text[static_cast<std::size_t>(code - 240)]);
         }
     }
@@ -369,6 +372,7 @@ private:
         }
         offset();
         cache_flags();
+        flag(in_.lds, "lds");
     }
 
     void cache_flags() {

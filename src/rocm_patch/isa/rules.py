@@ -1,6 +1,6 @@
 """The decoder's rules as kernel rules of the audit: what gfx1010 lacks, and its hardware's hazards.
 
-They judge kernels for gfx1010 alone. Knows the audit's rule protocol and the library.
+They judge kernels that a gfx1010 runs, no others. Knows the audit's rule protocol and the library.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import attrs
 from rocm_patch.audit.codeobject import Facts, KernelFacts
 from rocm_patch.isa.library import CodeReport, Library, load
 
-TARGET = "gfx1010"
+#: The loader gives code for the generic target to a gfx1010 as well.
+TARGETS = ("gfx1010", "gfx10-1-generic")
 
 
 @attrs.frozen
@@ -54,7 +55,7 @@ def kernel_rules(library: Library | None = None) -> tuple[CodeRule, ...]:
 
 def _check(inspector: Inspector, name: str) -> Callable[[KernelFacts, Facts], Iterable[str]]:
     def check(subject: KernelFacts, facts: Facts) -> Iterator[str]:
-        if facts.code_object.target.processor != TARGET or not subject.code:
+        if facts.code_object.target.processor not in TARGETS or not subject.code:
             return
         for finding in inspector.report(subject).findings:
             if finding.rule == name:

@@ -2,6 +2,7 @@
 #include "vgpu/isa/audit/capi.h"
 
 #include <array>
+#include <concepts>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -70,7 +71,9 @@ public:
         due_ = true;
         return *this;
     }
-    Json& value(bool b) {
+    Json& value(const char* s) { return value(std::string_view(s)); }
+    Json& value(const std::string& s) { return value(std::string_view(s)); }
+    Json& value(std::same_as<bool> auto b) {  // of bool alone: a pointer must not become one
         separate();
         text_ += b ? "true" : "false";
         due_ = true;

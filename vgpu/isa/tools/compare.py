@@ -1,9 +1,10 @@
-"""Compare our disassembler with LLVM's over every instruction of the gfx1010 code objects in files and folders.
+"""Compare our disassembler with LLVM's over every gfx1010 instruction of files, packages and folders.
 
 For each code object the .text section goes to vgpu-dis and the file to
 llvm-objdump; the two texts must agree at every offset. A difference is printed
-with both spellings, and the exit status is 1. Knows the audit's file readers and
-how to enter the sysroot (where LLVM is); nothing of what instructions mean.
+with both spellings, and the exit status is 1. Code for gfx10-1-generic counts
+too: the loader gives it to a gfx1010. Knows the audit's file readers and how to
+enter the sysroot (where LLVM is); nothing of what instructions mean.
 
     python vgpu/isa/tools/compare.py --dis build/isa/vgpu-dis [--json OUT] [--sample N] FILE...
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,15 +24,17 @@ from pathlib import Path
 from rocm_patch.audit.bundle import bundles
 from rocm_patch.audit.elf import MACHINE_AMDGPU, Elf
 from rocm_patch.audit.members import members
+from rocm_patch.audit.targets import target_of_flags
 from rocm_patch.sysroot import Bind, Sysroot
 
 SHOWN = 5
+TARGETS = ("gfx1010", "gfx10-1-generic")
 #: What vgpu-dis writes for a word that is no instruction.
 PADDING = "illegal"
 
 
-def code_objects(path: Path, target: str) -> Iterator[tuple[str, bytes]]:
-    """Give name and bytes of every code object for `target` in a file, package or folder."""
+def code_objects(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Give name and bytes of every code object of the targets in a file, package or folder."""
     for member in members(path):
         if member.kind == "tensile":
             continue
@@ -39,7 +43,7 @@ def code_objects(path: Path, target: str) -> Iterator[tuple[str, bytes]]:
         else:
             file = Elf(member.view, member.path)
             if file.machine == MACHINE_AMDGPU:
-                if file.flags & 0xFF == 0x33:  # noqa: PLR2004  EF_AMDGPU_MACH_AMDGCN_GFX1010
+                if target_of_flags(file.flags, 4).processor in TARGETS:
                     yield member.path, bytes(member.view)
                 continue
             sections = [(s.name, file.data(s)) for s in file.sections if s.name.startswith(".hip_fatbin")]
@@ -47,7 +51,7 @@ def code_objects(path: Path, target: str) -> Iterator[tuple[str, bytes]]:
         for name, view in sections:
             for opened in bundles(view, where=member.path, section=name):
                 for entry in opened.fat.entries:
-                    if entry.target and entry.target.processor == target and entry.content == "code":
+                    if entry.target and entry.target.processor in TARGETS and entry.content == "code":
                         data = opened.data[entry.offset : entry.offset + entry.size]
                         yield f"{member.path}+{opened.fat.offset}", bytes(data)
 
@@ -80,13 +84,19 @@ def llvm(root: Sysroot, objdump: str, data: bytes, base: int, folder: Path) -> d
     return lines
 
 
+def say(line: str) -> None:
+    """Write a line at once: a full run takes long."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     """Compare what the command line names; 1 when anything differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--dis", type=Path, required=True, help="the vgpu-dis to test")
     parser.add_argument("--json", type=Path, help="write the counts here")
-    parser.add_argument("--sample", type=int, default=0, help="stop after this many code objects of each file")
+    parser.add_argument("--sample", type=int, default=0, help="code objects to take of each file; 0: all")
     options = parser.parse_args()
     root = Sysroot.open()
     objdump = "/" + str(max(root.path.glob("usr/lib/llvm-*/bin/llvm-objdump")).relative_to(root.path))
@@ -97,7 +107,7 @@ def main() -> int:
         counts: Counter[str] = Counter()
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            for where, data in code_objects(path, "gfx1010"):
+            for where, data in code_objects(path):
                 text = Elf(memoryview(data), where).named(".text")
                 if text is None:
                     continue
@@ -110,14 +120,14 @@ def main() -> int:
                 counts.update(objects=1, instructions=len(code), padding=len(theirs) - len(code))
                 counts.update(differences=len(wrong))
                 for at in wrong[:SHOWN]:
-                    print(f"{where} .text+{at:#x}: ours {mine.get(at)!r}, LLVM {theirs.get(at)!r}")
+                    say(f"{where} .text+{at:#x}: ours {mine.get(at)!r}, LLVM {theirs.get(at)!r}")
                 if counts["objects"] == options.sample:
                     break
         per_file[path.name] = dict(counts)
         total.update(counts)
-        print(f"{path.name}: {dict(counts)}", flush=True)
-    plain = {m.removesuffix("_e32").removesuffix("_e64").removesuffix("_sdwa").removesuffix("_dpp") for m in mnemonics}
-    print(f"total: {dict(total)}, {len(mnemonics)} mnemonics, {len(plain)} without encoding suffix")
+        say(f"{path.name}: {dict(counts)}")
+    plain = {re.sub("_(e32|e64|sdwa|dpp)$", "", name) for name in mnemonics}
+    say(f"total: {dict(total)}, {len(mnemonics)} mnemonics, {len(plain)} without encoding suffix")
     if options.json:
         report = {"total": total, "files": per_file, "mnemonics": dict(mnemonics.most_common())}
         options.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
