@@ -111,7 +111,7 @@ template <class T>
 struct In {   // u32, i32, float
     using value = T;
     Lanes32 tmp;
-    const T* p;
+    const u32* p;
     VGPU_INLINE void load(const Wave& w, u32 o, u32 h) {
         const u32* raw = raw32(w, o, h, tmp);
         if constexpr (std::is_same_v<T, float>) {
@@ -122,9 +122,9 @@ struct In {   // u32, i32, float
                 raw = tmp.x;
             }
         }
-        p = reinterpret_cast<const T*>(raw);
+        p = raw;
     }
-    VGPU_INLINE T operator[](int i) const { return p[i]; }
+    VGPU_INLINE T operator[](int i) const { return std::bit_cast<T>(p[i]); }
 };
 
 template <class T>
@@ -132,7 +132,6 @@ template <class T>
 struct In<T> {   // u64, i64, double
     using value = T;
     Lanes64 tmp;
-    const T* p;
     VGPU_INLINE void load(const Wave& w, u32 o, u32 h) {
         const u64* raw = raw64(w, o, h, tmp);
         if constexpr (std::is_same_v<T, double>) {
@@ -142,9 +141,9 @@ struct In<T> {   // u64, i64, double
                 VGPU_LANES tmp.x[i] = (raw[i] & keep) ^ flip;
             }
         }
-        p = reinterpret_cast<const T*>(raw);
+        (void)raw;   // always tmp
     }
-    VGPU_INLINE T operator[](int i) const { return p[i]; }
+    VGPU_INLINE T operator[](int i) const { return std::bit_cast<T>(tmp.x[i]); }
 };
 
 template <class T>

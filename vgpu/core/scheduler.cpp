@@ -52,15 +52,24 @@ u64 run_counted(Wave& w, u64 slice) {
     return slice - left;
 }
 
+// One line an instruction: where, exec, text, and what lane 0 or the SGPR got.
+void print_step(const Wave& w, const MicroOp* u, std::FILE* to) {
+    const isa::Inst& inst = u->extra->inst;
+    if (inst.length == 0) return;   // a pseudo-instruction
+    std::fprintf(to, "%u,%u,%u wave %u exec %016llx pc %llx: %s", w.group->id[0], w.group->id[1], w.group->id[2], w.index,
+                 static_cast<unsigned long long>(w.exec()), static_cast<unsigned long long>(u->extra->pc), isa::to_string(inst).c_str());
+    if (inst.dst.is(isa::Kind::vgpr)) std::fprintf(to, "  ; v %08x", w.v[(kHidden + static_cast<u32>(inst.dst.value)) * w.lanes]);
+    else if (inst.dst) std::fprintf(to, "  ; s %08x", w.s[inst.dst.raw & 127]);
+    std::fputc('\n', to);
+}
+
 u64 run_traced(Wave& w, u64 slice, std::FILE* to) {
     const MicroOp* u = w.next;
     u64 left = slice;
     do {
-        if (u->extra->inst.length != 0)
-            std::fprintf(to, "%u,%u,%u wave %u exec %016llx pc %llx: %s\n", w.group->id[0], w.group->id[1], w.group->id[2], w.index,
-                         static_cast<unsigned long long>(w.exec()), static_cast<unsigned long long>(u->extra->pc),
-                         isa::to_string(u->extra->inst).c_str());
+        const MicroOp* now = u;
         u = u->fn(w, u);
+        print_step(w, now, to);
         --left;
     } while (u != nullptr && left != 0);
     if (u != nullptr) w.next = u;
