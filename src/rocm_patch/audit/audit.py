@@ -34,7 +34,7 @@ class Audit:
             gathering = Gathering(str(path), self.options.target)
             yield from self._input(path, gathering)
             for folder in gathering.finish():
-                self.report.summary.add_findings(folder)
+                self.report.summary.add_folder(folder)
                 yield folder
             self.report.failures += gathering.failures
 

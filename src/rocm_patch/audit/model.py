@@ -208,11 +208,11 @@ class Summary:
             self.per_target.setdefault(processor, Totals()).add(totals)
             self.code_objects += totals.code_objects
             self.kernels += totals.kernels
-        self.missing += report.missing_count
-        self.add_findings(report)
+        self.add_folder(report)
 
-    def add_findings(self, report: FileReport) -> None:
-        """Count the findings of a file or of a folder (which is no file of its own)."""
+    def add_folder(self, report: FileReport) -> None:
+        """Count what holds for a folder, which is no file of its own: findings and missing kernels."""
+        self.missing += report.missing_count
         for finding in report.findings.values():
             if finding.severity == "error":
                 self.errors += finding.count

@@ -275,6 +275,7 @@ def test_kernel_folder(tmp_path: Path) -> None:
     (folder,) = [f for f in report.files if f.kind == "kernel-folder"]
     assert folder.findings == {}
     assert folder.missing == ["extra"]
+    assert report.summary.missing == 1
     assert report.failures == []
     assert sum(f.solutions for f in report.files) == 4
 
