@@ -9,6 +9,16 @@
 using namespace vgpu::hsa;
 using namespace vgpu::hsa::abi;
 
+namespace {
+
+// Images are named for their limits, which HIP reads; making one is declined.
+bool offered(std::uint16_t extension, std::uint16_t major, std::uint16_t minor) {
+    return major == 1 &&
+           ((extension == EXTENSION_AMD_LOADER && minor <= kLoaderMinor) || (extension == EXTENSION_IMAGES && minor == 0));
+}
+
+}  // namespace
+
 VGPU_API Status hsa_init() { return Runtime::start(); }
 
 VGPU_API Status hsa_shut_down() { return Runtime::stop(); }
@@ -42,7 +52,7 @@ VGPU_API Status hsa_system_extension_supported(std::uint16_t extension, std::uin
         if (result == nullptr) {
             return STATUS_ERROR_INVALID_ARGUMENT;
         }
-        *result = extension == EXTENSION_AMD_LOADER && major == 1 && minor <= kLoaderMinor;
+        *result = offered(extension, major, minor);
         return STATUS_SUCCESS;
     });
 }
@@ -114,7 +124,7 @@ VGPU_API Status hsa_agent_extension_supported(std::uint16_t extension, Agent han
         if (result == nullptr) {
             return STATUS_ERROR_INVALID_ARGUMENT;
         }
-        *result = agent->is_gpu() && extension == EXTENSION_AMD_LOADER && major == 1 && minor <= kLoaderMinor;
+        *result = agent->is_gpu() && offered(extension, major, minor);
         return STATUS_SUCCESS;
     });
 }

@@ -62,20 +62,20 @@ std::optional<std::uint64_t> DeviceHeap::take(std::uint64_t size, std::uint64_t 
         return std::nullopt;
     }
     // Next fit: freed addresses are used again only once the whole window has been.
-    auto fits = [&](std::map<std::uint64_t, std::uint64_t>::iterator hole) -> std::optional<std::uint64_t> {
-        const std::uint64_t start = round_up(hole->first, align);
+    auto fits = [&](const auto& hole, std::uint64_t from) -> std::optional<std::uint64_t> {
+        const std::uint64_t start = round_up(std::max(hole->first, from), align);
         const std::uint64_t end = hole->first + hole->second;
         return start + whole <= end ? std::optional(start) : std::nullopt;
     };
     auto found = free_.end();
     std::optional<std::uint64_t> offset;
-    for (auto hole = free_.lower_bound(cursor_); hole != free_.end() && !offset; ++hole) {
-        offset = fits(hole);
-        found = hole;
-    }
-    for (auto hole = free_.begin(); hole != free_.end() && !offset; ++hole) {
-        offset = fits(hole);
-        found = hole;
+    for (const std::uint64_t from : {cursor_, std::uint64_t{0}}) {
+        auto hole = free_.upper_bound(from);
+        hole = hole == free_.begin() ? hole : std::prev(hole);     // it may reach past `from`
+        for (; hole != free_.end() && !offset; ++hole) {
+            offset = fits(hole, from);
+            found = hole;
+        }
     }
     if (!offset) {
         log_line("no hole of %llu bytes in the address window", static_cast<unsigned long long>(whole));

@@ -101,6 +101,7 @@ constexpr AgentItem kAgentItems[] = {
     {ITEM(AGENT_INFO_EXTENSIONS) {
         std::uint8_t bits[128] = {};
         if (agent.is_gpu()) {
+            bits[EXTENSION_IMAGES / 8] |= static_cast<std::uint8_t>(1U << EXTENSION_IMAGES % 8);
             bits[EXTENSION_AMD_LOADER / 8] |= static_cast<std::uint8_t>(1U << EXTENSION_AMD_LOADER % 8);
         }
         std::memcpy(out, bits, sizeof(bits));
@@ -200,16 +201,24 @@ constexpr StatusItem kStatusItems[] = {
 };
 #undef STATUS
 
-std::size_t image_limit_bytes(std::uint32_t id) {
-    switch (id) {
-        case EXT_AGENT_INFO_IMAGE_2D_MAX_ELEMENTS:
-        case EXT_AGENT_INFO_IMAGE_2DA_MAX_ELEMENTS:
-        case EXT_AGENT_INFO_IMAGE_2DDEPTH_MAX_ELEMENTS:
-        case EXT_AGENT_INFO_IMAGE_2DADEPTH_MAX_ELEMENTS: return 8;
-        case EXT_AGENT_INFO_IMAGE_3D_MAX_ELEMENTS: return 12;
-        default: return 4;
-    }
-}
+// The card's limits, one to three dwords each. HIP takes its row pitch from here, so they
+// are told although images themselves are declined (api_declined.cpp).
+struct ImageLimit { std::uint32_t id; std::uint32_t count; std::uint32_t values[3]; };
+constexpr ImageLimit kImageLimits[] = {
+    {EXT_AGENT_INFO_IMAGE_1D_MAX_ELEMENTS, 1, {16384}},
+    {EXT_AGENT_INFO_IMAGE_1DA_MAX_ELEMENTS, 1, {16384}},
+    {EXT_AGENT_INFO_IMAGE_1DB_MAX_ELEMENTS, 1, {0xFFFFFFFF}},
+    {EXT_AGENT_INFO_IMAGE_2D_MAX_ELEMENTS, 2, {16384, 16384}},
+    {EXT_AGENT_INFO_IMAGE_2DA_MAX_ELEMENTS, 2, {16384, 16384}},
+    {EXT_AGENT_INFO_IMAGE_2DDEPTH_MAX_ELEMENTS, 2, {16384, 16384}},
+    {EXT_AGENT_INFO_IMAGE_2DADEPTH_MAX_ELEMENTS, 2, {16384, 16384}},
+    {EXT_AGENT_INFO_IMAGE_3D_MAX_ELEMENTS, 3, {16384, 16384, 8192}},
+    {EXT_AGENT_INFO_IMAGE_ARRAY_MAX_LAYERS, 1, {8192}},
+    {EXT_AGENT_INFO_MAX_IMAGE_RD_HANDLES, 1, {128}},
+    {EXT_AGENT_INFO_MAX_IMAGE_RORW_HANDLES, 1, {64}},
+    {EXT_AGENT_INFO_MAX_SAMPLER_HANDLERS, 1, {16}},
+    {EXT_AGENT_INFO_IMAGE_LINEAR_ROW_PITCH_ALIGNMENT, 1, {256}},
+};
 
 Status unknown(const char* function, std::uint32_t id) {
     log_line("%s: attribute 0x%x is not known", function, id);
@@ -241,10 +250,12 @@ abi::Status agent_info(const Runtime& runtime, const AgentObject& agent, std::ui
             return STATUS_SUCCESS;
         }
     }
-    // Limits of images, which the layer does not offer: one to three dwords of zero.
-    if (id >= EXT_AGENT_INFO_IMAGE_1D_MAX_ELEMENTS && id <= EXT_AGENT_INFO_IMAGE_LINEAR_ROW_PITCH_ALIGNMENT) {
-        std::memset(out, 0, image_limit_bytes(id));
-        return STATUS_SUCCESS;
+    for (const ImageLimit& limit : kImageLimits) {
+        if (limit.id == id) {
+            const std::uint32_t none[3] = {};
+            std::memcpy(out, agent.is_gpu() ? limit.values : none, limit.count * sizeof(std::uint32_t));
+            return STATUS_SUCCESS;
+        }
     }
     return unknown("hsa_agent_get_info", id);
 }

@@ -61,7 +61,8 @@ void QueueObject::run() {
     while (!stopping_) {
         const abi::SignalValue rung = load_signal(*doorbell_);
         if (next >= write_index(*amd_).load(std::memory_order_acquire)) {
-            wait_signal(*doorbell_, abi::SIGNAL_CONDITION_NE, rung, kForever, &stopping_, kIdlePollNs);
+            // Ends at times without a ring: who rings the same value again is still heard.
+            wait_signal(*doorbell_, abi::SIGNAL_CONDITION_NE, rung, kIdlePollNs, &stopping_, kIdlePollNs);
             continue;
         }
         auto* slot = static_cast<std::byte*>(ring_) + next % amd_->hsa_queue.size * kPacketBytes;

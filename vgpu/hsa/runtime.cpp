@@ -231,7 +231,8 @@ abi::Status Runtime::create_queue(const AgentObject& agent, std::uint32_t size, 
     if (memory_->allocate(pool, std::uint64_t{size} * 64, "queue packets", &ring) != abi::STATUS_SUCCESS) {
         return abi::STATUS_ERROR_OUT_OF_RESOURCES;
     }
-    SignalSlot* doorbell = create_signal(0, abi::SIGNAL_KIND_DOORBELL);
+    // The first ring writes 0, the first packet's index: it must be a change.
+    SignalSlot* doorbell = create_signal(-1, abi::SIGNAL_KIND_DOORBELL);
     if (doorbell == nullptr ||
         memory_->allocate(pool, sizeof(abi::AmdQueue), "queue descriptor", &amd) != abi::STATUS_SUCCESS) {
         memory_->release(ring);

@@ -57,7 +57,7 @@ def write_tree(folder: Path, settings: Settings) -> list[Bind]:
     )
     return [
         Bind(state, "/sys/module/amdgpu/initstate", "ro"),
-        Bind(device, "/dev/kfd", "ro"),
+        Bind(device, "/dev/kfd"),  # rocminfo opens it for writing
         Bind(topology, "/sys/class/kfd/kfd/topology", "ro"),
     ]
 

@@ -66,6 +66,17 @@ TEST(heap_reuses_everything_after_many_rounds) {
     }
 }
 
+TEST(freed_addresses_come_back_late) {
+    DeviceHeap heap(64 * kMiB);
+    const auto first = heap.take(kMiB, 0, true);
+    heap.give(first.value());
+    for (int i = 0; i < 500; ++i) {
+        const auto next = heap.take(kMiB, 0, true);
+        CHECK(next && *next != *first);
+        heap.give(next.value());
+    }
+}
+
 TEST(access_follows_allow) {
     const Layer layer("2");
     void* memory = layer.device(kMiB);

@@ -96,6 +96,15 @@ TEST(packets_run_in_order_and_more_than_fit) {
     CHECK(hsa_queue_load_read_index_scacquire(queue.queue) == 501);
 }
 
+TEST(an_idle_queue_hears_the_first_ring) {
+    const Layer layer;
+    TestQueue queue(layer.gpu);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));     // the thread waits by now
+    const NewSignal done(1);
+    queue.dispatch(1, done.handle);                                 // rings with index 0
+    CHECK(hsa_signal_wait_scacquire(done.handle, SIGNAL_CONDITION_EQ, 0, 100'000'000, 0) == 0);
+}
+
 TEST(completion_has_its_times) {
     const Layer layer;
     vgpu::test::set_launch([](const LaunchInfo&) -> std::optional<Fault> {
