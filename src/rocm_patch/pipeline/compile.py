@@ -6,6 +6,7 @@ what is compiled: the component says of which class an output is.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +19,10 @@ from rocm_patch.pipeline.ninja import STATUS, Progress, new_entries, parse_statu
 from rocm_patch.pipeline.sdk import Mount, Sdk
 
 _HITS = frozenset({"direct_cache_hit", "preprocessed_cache_hit"})
-#: From this share of real compiles on, a run tells how long compiling takes.
-_COLD_SHARE = 0.95
+#: Results of ccache that are neither a hit nor a miss, nor an object that it could not take.
+_NO_OBJECT = re.compile(r"no_input_file|called_for|cache_miss|local_storage|remote_storage|_cache_miss$")
+#: FindHIP's objects: TARGET_generated_SOURCE.o
+_GENERATED = re.compile(r"^.*_generated_")
 _STATS_NAME = "rocm-patch-ccache.log"
 
 
@@ -95,6 +98,7 @@ def compile_with_ninja(run: StepRun, build: NinjaBuild) -> None:
         run.call(build.command(*arguments), watch=watch)
     finally:
         _learn(run, build, group, new_entries(log, offset), read_stats(stats))
+        stats.unlink(missing_ok=True)
     if texts:
         run.reporter.progress(f"{run.step.name}: {progress.line()}", last=True)
 
@@ -105,26 +109,48 @@ def _seconds(run: StepRun, build: NinjaBuild, group: str, text: str) -> float:
 
 
 def _learn(
-    run: StepRun, build: NinjaBuild, group: str, seconds: Mapping[str, float], stats: Mapping[str, int]
+    run: StepRun, build: NinjaBuild, group: str, seconds: Mapping[str, float], stats: CacheStats
 ) -> None:
     kinds = {output: build.kind_of(output) for output in seconds}
     run.facts["edges"] = len(seconds)
     run.facts["edge_seconds"] = round(sum(seconds.values()), 1)
     run.facts["edges_by_class"] = dict(Counter(kinds.values()))
-    run.facts["compiler_cache"] = dict(stats)
-    calls = stats.get("hit", 0) + stats.get("miss", 0)
-    if seconds and (calls == 0 or stats["miss"] >= _COLD_SHARE * calls):
-        run.rates.learn_objects(group, seconds, kinds)
+    run.facts["compiler_cache"] = {"hit": stats.hit, "miss": stats.miss, "not_taken": stats.not_taken}
+    compiled = {name: value for name, value in seconds.items() if source_name(name) not in stats.from_cache}
+    if compiled:
+        run.rates.learn_objects(group, compiled, kinds)
 
 
-def read_stats(path: Path) -> dict[str, int]:
-    """Count hits and misses in ccache's log of results. Empty where no ccache ran."""
+@attrs.frozen
+class CacheStats:
+    """What ccache did in a run: counts, and the names of the sources whose objects it had."""
+
+    hit: int = 0
+    miss: int = 0
+    not_taken: int = 0
+    from_cache: frozenset[str] = frozenset()
+
+
+def source_name(output: str) -> str:
+    """Give the name of the source that an object is made from, as CMake and FindHIP name objects."""
+    return _GENERATED.sub("", output.rpartition("/")[2]).removesuffix(".o")
+
+
+def read_stats(path: Path) -> CacheStats:
+    """Count hits and misses in ccache's log of results; all zero where no ccache ran."""
     if not path.is_file():
-        return {}
-    counts = {"hit": 0, "miss": 0}
+        return CacheStats()
+    hit = miss = not_taken = 0
+    cached: set[str] = set()
+    source = ""
     for line in path.read_text(errors="replace").splitlines():
-        if line in _HITS:
-            counts["hit"] += 1
+        if line.startswith("# "):
+            source = line.rpartition("/")[2]
+        elif line in _HITS:
+            hit += 1
+            cached.add(source)
         elif line == "cache_miss":
-            counts["miss"] += 1
-    return counts
+            miss += 1
+        elif line and _NO_OBJECT.search(line) is None:
+            not_taken += 1
+    return CacheStats(hit=hit, miss=miss, not_taken=not_taken, from_cache=frozenset(cached))

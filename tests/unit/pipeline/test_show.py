@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from rocm_patch import components
 from rocm_patch.cli.build import build
 from rocm_patch.errors import BuildError, DiskSpaceError, MissingToolError, UsageError
-from rocm_patch.pipeline.compile import read_stats
+from rocm_patch.pipeline.compile import CacheStats, read_stats, source_name
 from rocm_patch.pipeline.digest import Text
 from rocm_patch.pipeline.engine import Pipeline, StepRun
 from rocm_patch.pipeline.model import Estimate, Request, Step, check_steps
@@ -206,9 +206,18 @@ def test_unknown_component() -> None:
 
 
 def test_ccache_s_log_is_counted(tmp_path: Path) -> None:
-    assert read_stats(tmp_path / "none") == {}
+    assert read_stats(tmp_path / "none") == CacheStats()
     log = tmp_path / "log"
     log.write_text(
-        "# /src/a.cpp\ncache_miss\ndirect_cache_hit\n# b\npreprocessed_cache_hit\nlocal_storage_hit\n"
+        "# /src/a.cpp\ncache_miss\ndirect_cache_miss\nlocal_storage_write\npreprocessed_cache_miss\n"
+        "# /src/b.hip\ndirect_cache_hit\nlocal_storage_hit\n# /src/c.cpp\npreprocessed_cache_hit\n"
+        "# \nno_input_file\n# \ncalled_for_link\n# /src/d.hip\nunsupported_compiler_option\n"
     )
-    assert read_stats(log) == {"hit": 2, "miss": 1}
+    counted = CacheStats(hit=2, miss=1, not_taken=1, from_cache=frozenset({"b.hip", "c.cpp"}))
+    assert read_stats(log) == counted
+
+
+def test_source_of_an_object() -> None:
+    assert source_name("caffe2/CMakeFiles/torch_cpu.dir/__/aten/src/ATen/Context.cpp.o") == "Context.cpp"
+    assert source_name("x/native/hip/torch_hip_generated_Sort.hip.o") == "Sort.hip"
+    assert source_name("lib/libc10.so") == "libc10.so"
