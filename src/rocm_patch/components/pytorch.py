@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -45,7 +46,7 @@ class PyTorch:
         """Give the wheel and the audit's summary of it."""
         wheels = sorted((folder / "wheel").glob("*.whl"))
         del request
-        return [*wheels, folder / "audit.json"]
+        return [*wheels, *sorted((folder / "audit").glob("*.json"))]
 
 
 class Build:
@@ -143,7 +144,7 @@ class Build:
             Step(
                 name="audit", does="read the GPU code in the wheel", run=self.audit, after=["wheel"],
                 inputs={"target": Files((data_root() / "build" / "targets" / f"{self.request.target}.yml",))},
-                outputs=["audit.json"], estimate=lambda: Estimate(seconds=60),
+                outputs=["audit"], estimate=lambda: Estimate(seconds=60),
             ),
         ]  # fmt: skip
 
@@ -168,7 +169,9 @@ class Build:
 
     def fetch(self, run: StepRun) -> None:
         """Bring everything into the content-addressed cache."""
+        missing, start = self.fetch_cost().fetch, time.monotonic()
         found = fetch_all(self.items, cache=ObjectStore(), layout=self.settings.layout)
+        run.rates.learn_fetch(missing, time.monotonic() - start)
         listing = {name: path.name for name, path in sorted(found.items())}
         (run.scratch / "sources.json").write_text(json.dumps(listing, indent=1), encoding="utf-8")
 
@@ -294,7 +297,9 @@ class Build:
                 detail=[f"{one.path}: {one.reason}" for one in troubles[:20]],
                 step=f"see all: rocm-patch audit --require {self.request.target} {wheels[0]}",
             )
-        (run.scratch / "audit.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+        (run.scratch / "audit").mkdir()
+        place = run.scratch / "audit" / f"{wheels[0].name}.audit.json"
+        place.write_text(json.dumps(summary, indent=1), encoding="utf-8")
 
     # --- how programs are called
 
