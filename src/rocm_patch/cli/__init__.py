@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("rocm_patch.cli.build:build", "Build a component for a gfx target."),
     "audit": ("rocm_patch.cli.audit:audit", "Say which GPU code a file really holds."),
     "vgpu": ("rocm_patch.cli.vgpu:vgpu", "Run programs on a virtual gfx1010 card."),
+    "isa": ("rocm_patch.cli.isa:isa", "Decode gfx1010 kernels: instruction mix, loops, hazards."),
     "index": ("rocm_patch.cli.index:index", "Make a PEP 503/691 index over finished wheels."),
 }
 

@@ -3,8 +3,8 @@
 For each code object the .text section goes to vgpu-dis and the file to
 llvm-objdump; the two texts must agree at every offset. A difference is printed
 with both spellings, and the exit status is 1. Code for gfx10-1-generic counts
-too: the loader gives it to a gfx1010. Knows the audit's file readers and how to
-enter the sysroot (where LLVM is); nothing of what instructions mean.
+too: the loader gives it to a gfx1010. Knows how to enter the sysroot (where LLVM
+is); nothing of what instructions mean.
 
     python vgpu/isa/tools/compare.py --dis build/isa/vgpu-dis [--json OUT] [--sample N] FILE...
 """
@@ -18,42 +18,15 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
-from rocm_patch.audit.bundle import bundles
-from rocm_patch.audit.elf import MACHINE_AMDGPU, Elf
-from rocm_patch.audit.members import members
-from rocm_patch.audit.targets import target_of_flags
+from rocm_patch.audit.elf import Elf
+from rocm_patch.isa.report import code_objects
 from rocm_patch.sysroot import Bind, Sysroot
 
 SHOWN = 5
-TARGETS = ("gfx1010", "gfx10-1-generic")
 #: What vgpu-dis writes for a word that is no instruction.
 PADDING = "illegal"
-
-
-def code_objects(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Give name and bytes of every code object of the targets in a file, package or folder."""
-    for member in members(path):
-        if member.kind == "tensile":
-            continue
-        if member.kind == "bundle":
-            sections = [("", member.view)]
-        else:
-            file = Elf(member.view, member.path)
-            if file.machine == MACHINE_AMDGPU:
-                if target_of_flags(file.flags, 4).processor in TARGETS:
-                    yield member.path, bytes(member.view)
-                continue
-            sections = [(s.name, file.data(s)) for s in file.sections if s.name.startswith(".hip_fatbin")]
-            sections = [(name, view) for name, view in sections if name != ".hipFatBinSegment"]
-        for name, view in sections:
-            for opened in bundles(view, where=member.path, section=name):
-                for entry in opened.fat.entries:
-                    if entry.target and entry.target.processor in TARGETS and entry.content == "code":
-                        data = opened.data[entry.offset : entry.offset + entry.size]
-                        yield f"{member.path}+{opened.fat.offset}", bytes(data)
 
 
 def ours(dis: Path, text: bytes, folder: Path) -> dict[int, str]:
@@ -107,8 +80,9 @@ def main() -> int:
         counts: Counter[str] = Counter()
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            for where, data in code_objects(path):
-                text = Elf(memoryview(data), where).named(".text")
+            for where, view in code_objects(path):
+                data = bytes(view)
+                text = Elf(view, where).named(".text")
                 if text is None:
                     continue
                 body = data[text.offset : text.offset + text.size]

@@ -15,7 +15,7 @@ import itertools
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -173,21 +173,27 @@ def detail_cases() -> Iterator[Case]:
         yield Case("GLOBAL", 12, "detail", (0xDC308000 | bits << 9 | (bits & 3) << 16, 0x08140004))
 
 
-def disassemble(root: Sysroot, mc: str, cases: Iterable[Case]) -> list[str]:
+def llvm_mc(root: Sysroot) -> list[str]:
+    """Give the path of llvm-mc inside the sysroot, as the start of a command."""
+    return ["/" + str(max(root.path.glob("usr/lib/llvm-*/bin/llvm-mc")).relative_to(root.path))]
+
+
+def disassemble(root: Sysroot, mc: Sequence[str], cases: Iterable[Case]) -> list[str]:
     """Give LLVM's text for each case, or "" where it names no instruction or an invalid one."""
     cases = list(cases)
     if len(cases) > BATCH:
         parts = (cases[i : i + BATCH] for i in range(0, len(cases), BATCH))
         return [text for part in parts for text in disassemble(root, mc, part)]
     lines = "".join(f"{_bytes(case.words)}\n{_bytes((MARK_WORD,))}\n" for case in cases)
-    command = root.command([mc, "--disassemble", "-arch=amdgcn", "-mcpu=gfx1010"])
+    command = root.command([*mc, "--disassemble", "-arch=amdgcn", "-mcpu=gfx1010"])
     done = subprocess.run(command, input=lines, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):  # llvm-mc crashes on some encodings: split until one is left
         if len(cases) == 1:
             return [""]
         half = len(cases) // 2
         return [*disassemble(root, mc, cases[:half]), *disassemble(root, mc, cases[half:])]
-    texts, found = [], []
+    texts: list[str] = []
+    found: list[str] = []
     for raw in done.stdout.splitlines():
         line = raw.strip()
         if line == MARK:
@@ -255,7 +261,7 @@ def main() -> int:
     parser.add_argument("--vectors", type=Path, help="write test vectors (words and LLVM's text) here")
     options = parser.parse_args()
     root = Sysroot.open()
-    mc = "/" + str(max(root.path.glob("usr/lib/llvm-*/bin/llvm-mc")).relative_to(root.path))
+    mc = llvm_mc(root)
     cases = [*scalar_cases(), *vop_cases(), *vop3_cases(), *memory_cases()]
     texts = disassemble(root, mc, cases)
     rows = load().table()
