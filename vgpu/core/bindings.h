@@ -13,6 +13,7 @@ namespace vgpu::core {
 struct Binding {
     isa::Op op;
     Fn fn;
+    Fn quick = nullptr;   // for wave32 with plain operands; see Quick in operand.h
 };
 
 struct BindingList {

@@ -84,11 +84,12 @@ const HandlerSet& choose_handlers([[maybe_unused]] const std::string& wanted) {
 }
 
 CodeCache::CodeCache(const HandlerSet& handlers, const AddressSpace& memory, Inject inject)
-    : handlers_(handlers), memory_(memory), inject_(inject), by_op_(isa::op_count, nullptr) {
+    : handlers_(handlers), memory_(memory), inject_(inject), by_op_(isa::op_count, nullptr), quick_(isa::op_count, nullptr) {
     for (std::size_t i = 0; i < handlers.count; ++i)
         for (std::size_t k = 0; k < handlers.lists[i]->count; ++k) {
             const Binding& b = handlers.lists[i]->rows[k];
             by_op_[static_cast<std::size_t>(b.op)] = b.fn;
+            quick_[static_cast<std::size_t>(b.op)] = b.quick;
         }
     void* p = mmap(nullptr, kConstantBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p != MAP_FAILED) constants_ = static_cast<u32*>(p);
@@ -265,6 +266,10 @@ MicroOp CodeCache::translate_one(Chunk& chunk, u64 pc, unsigned lanes, bool& las
     op.trans = inst.has(isa::TRANS);
     fill_operands(op, inst, lanes, pc);
     if (op.cls == Class::Smem || op.cls == Class::Lds || op.cls == Class::Vmem) fill_memory(op, inst);
+    const Op real = inject_ == Inject::FmaRounding ? unfused(inst.op) : inst.op;
+    bool plain = lanes == 32 && op.out == 0;
+    for (unsigned k = 0; k < 3; ++k) plain = plain && (op.src[k] & ~(operand::kValue | operand::kConst)) == 0;
+    if (plain && quick_[static_cast<std::size_t>(real)] != nullptr) op.fn = quick_[static_cast<std::size_t>(real)];
     extend(chunk, op, inst, lanes);
     bool special = false;
     for (const Operand& o : inst.src) special = special || o.is(Kind::vccz) || o.is(Kind::execz);

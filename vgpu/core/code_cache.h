@@ -52,7 +52,7 @@ private:
     const HandlerSet& handlers_;
     const AddressSpace& memory_;
     Inject inject_;
-    std::vector<Fn> by_op_;
+    std::vector<Fn> by_op_, quick_;
     std::mutex mutex_;
     std::unordered_map<Key, const MicroOp*> ops_;
     std::vector<std::unique_ptr<Chunk>> chunks_;

@@ -83,7 +83,7 @@ VGPU_INLINE bool load_half(Wave& w, const MicroOp* u, u32 h, u32 exec, u32 offse
                 std::memcpy(r, lds + a.x[0], 128);
                 return true;
             }
-        for (u32 i = 0; i < 32; ++i) load_lane<E, N, P>(r + i, w.lanes, lds + a.x[i]);
+        load_all<E, N, P>(r, w.lanes, [&](u32 i) { return lds + a.x[i]; });
     } else {
         for (u32 m = exec; m != 0; m &= m - 1) {
             const u32 i = static_cast<u32>(std::countr_zero(m));

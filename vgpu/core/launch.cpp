@@ -142,6 +142,8 @@ bool Launch::begin_group(GroupStorage& storage, u64 number) {
         Wave& w = storage.waves[i];
         std::memset(w.s, 0, sizeof w.s);
         w.consts = code.constants();
+        w.bases[0] = w.v;
+        w.bases[1] = w.consts;
         w.memory = &memory;
         w.next = first;
         w.group = &g;

@@ -129,7 +129,7 @@ struct Load {
                 }
             }
             if (exec == 0xffffffffu) {
-                for (u32 i = 0; i < 32; ++i) load_lane<E, N, P>(r + i, w.lanes, reinterpret_cast<const u8*>(a.x[i]));
+                load_all<E, N, P>(r, w.lanes, [&](u32 i) { return reinterpret_cast<const u8*>(a.x[i]); });
             } else {
                 for (u32 m = exec; m != 0; m &= m - 1) {
                     const u32 i = static_cast<u32>(std::countr_zero(m));

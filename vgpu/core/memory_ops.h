@@ -180,6 +180,35 @@ VGPU_INLINE void store_lane(const u32* r, u32 lanes, u8* p) {
     }
 }
 
+typedef u32 Quad __attribute__((vector_size(16)));
+
+// All 32 lanes of an element of N dwords; lane i's is at place(i). Elements of two and
+// four dwords go through 4x4 transpositions.
+template <Element E, u32 N, Part P, class Place>
+VGPU_INLINE void load_all(u32* r, u32 lanes, Place place) {
+    if constexpr (E == Element::Words && N == 4) {
+        for (u32 i = 0; i < 32; i += 4) {
+            Quad a, b, c, d;
+            std::memcpy(&a, place(i), 16);
+            std::memcpy(&b, place(i + 1), 16);
+            std::memcpy(&c, place(i + 2), 16);
+            std::memcpy(&d, place(i + 3), 16);
+            const Quad ab_low = __builtin_shuffle(a, b, Quad{0, 4, 1, 5}), ab_high = __builtin_shuffle(a, b, Quad{2, 6, 3, 7});
+            const Quad cd_low = __builtin_shuffle(c, d, Quad{0, 4, 1, 5}), cd_high = __builtin_shuffle(c, d, Quad{2, 6, 3, 7});
+            a = __builtin_shuffle(ab_low, cd_low, Quad{0, 1, 4, 5});
+            b = __builtin_shuffle(ab_low, cd_low, Quad{2, 3, 6, 7});
+            c = __builtin_shuffle(ab_high, cd_high, Quad{0, 1, 4, 5});
+            d = __builtin_shuffle(ab_high, cd_high, Quad{2, 3, 6, 7});
+            std::memcpy(r + i, &a, 16);
+            std::memcpy(r + lanes + i, &b, 16);
+            std::memcpy(r + 2 * lanes + i, &c, 16);
+            std::memcpy(r + 3 * lanes + i, &d, 16);
+        }
+    } else {
+        for (u32 i = 0; i < 32; ++i) load_lane<E, N, P>(r + i, lanes, place(i));
+    }
+}
+
 // Picks an instantiation X<Element, dwords, Part> by a row of the table. Static: each file's
 // X is its own, but g++ 12 gives the instantiations of a plain template one weak name.
 template <template <Element, u32, Part> class X>

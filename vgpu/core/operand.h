@@ -110,6 +110,7 @@ VGPU_INLINE const u64* raw64(const Wave& w, u32 o, u32 h, Lanes64& tmp) {
 template <class T>
 struct In {   // u32, i32, float
     using value = T;
+    VGPU_INLINE In() {}   // not {}: a tuple of these must not clear tmp
     Lanes32 tmp;
     const u32* p;
     VGPU_INLINE void load(const Wave& w, u32 o, u32 h) {
@@ -131,6 +132,7 @@ template <class T>
     requires(sizeof(T) == 8)
 struct In<T> {   // u64, i64, double
     using value = T;
+    VGPU_INLINE In() {}
     Lanes64 tmp;
     VGPU_INLINE void load(const Wave& w, u32 o, u32 h) {
         const u64* raw = raw64(w, o, h, tmp);
@@ -150,6 +152,7 @@ template <class T>
     requires(sizeof(T) == 2)
 struct In<T> {   // u16, i16: the low half, or the high one with op_sel
     using value = T;
+    VGPU_INLINE In() {}
     Lanes32 tmp;
     const u32* p;
     VGPU_INLINE void load(const Wave& w, u32 o, u32 h) {
@@ -166,6 +169,7 @@ struct In<T> {   // u16, i16: the low half, or the high one with op_sel
 template <>
 struct In<half_t> {
     using value = float;
+    VGPU_INLINE In() {}
     Lanes32 tmp;
     VGPU_INLINE void load(const Wave& w, u32 o, u32 h) {
         Lanes32 scalar;
@@ -212,8 +216,8 @@ VGPU_INLINE T omod(T f, u8 o) {
 
 VGPU_INLINE void store32(Wave& w, u32 dst, u32 h, u32 exec, const Lanes32& value) {
     u32* d = w.v + dst + h * 32;
-    if (exec == 0xffffffffu) {
-        VGPU_LANES d[i] = value.x[i];
+    if (exec == 0xffffffffu) [[likely]] {
+        std::memcpy(d, value.x, sizeof value.x);
     } else {
         VGPU_LANES d[i] = (exec >> i & 1) ? value.x[i] : d[i];
     }
@@ -244,10 +248,11 @@ template <class T>
 struct Out {   // u32, i32, float
     using value = T;
     Lanes32 r;
-    VGPU_INLINE void set(int i, T x) {
-        if constexpr (std::is_same_v<T, float>) r.x[i] = bits(card_nan(x));
-        else r.x[i] = static_cast<u32>(x);
+    static VGPU_INLINE u32 raw(T x) {
+        if constexpr (std::is_same_v<T, float>) return bits(card_nan(x));
+        else return static_cast<u32>(x);
     }
+    VGPU_INLINE void set(int i, T x) { r.x[i] = raw(x); }
     VGPU_INLINE void store(Wave& w, const MicroOp* u, u32 h, u32 exec) {
         if constexpr (std::is_same_v<T, float>) {
             if (u->out & (out::kClamp | out::kOmod)) [[unlikely]]
@@ -357,15 +362,42 @@ struct Map {
     }
 };
 
+// The same for the usual case, chosen by the translator: wave32, 32-bit types, sources
+// that lie in memory (VGPRs and constants) without modifiers, a plain result.
+template <class F, class D, class... S>
+struct Quick {
+    template <std::size_t... I>
+    static VGPU_INLINE void body(Wave& w, const MicroOp* u, std::index_sequence<I...>) {
+        const u32* const p[] = {w.bases[u->src[I] >> 24] + (u->src[I] & operand::kValue)...};
+        Lanes32 r;   // not the destination itself: that may be a source
+        VGPU_LANES r.x[i] = Out<D>::raw(F{}(std::bit_cast<S>(p[I][i])...));
+        std::memcpy(w.v + u->dst, r.x, sizeof r.x);
+    }
+    static const MicroOp* run(Wave& w, const MicroOp* u) {
+        if (w.s[kExecLo] != 0xffffffffu) [[unlikely]] return Map<F, D, S...>::run(w, u);
+        body(w, u, std::index_sequence_for<S...>{});
+        return u + 1;
+    }
+};
+
+template <class T>
+inline constexpr bool kDword = sizeof(T) == 4 && !std::is_same_v<T, half_t>;
+
 template <class Signature, class F>
 struct Mapped;
 template <class D, class... S, class F>
-struct Mapped<D(S...), F> : Map<F, D, S...> {};
+struct Mapped<D(S...), F> {
+    static constexpr Fn fn = &Map<F, D, S...>::run;
+    static constexpr Fn quick() {
+        if constexpr (kDword<D> && (kDword<S> && ...)) return &Quick<F, D, S...>::run;
+        else return nullptr;
+    }
+};
 
 // One row: vec<Op::v_add_f32, float(float, float)>([](float a, float b) { return a + b; })
 template <isa::Op O, class Signature, class F>
 constexpr Binding vec(F) {
-    return {O, &Mapped<Signature, F>::run};
+    return {O, Mapped<Signature, F>::fn, Mapped<Signature, F>::quick()};
 }
 
 VGPU_INLINE u64 pc_of(const MicroOp* u) { return u->extra->pc; }

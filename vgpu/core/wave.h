@@ -126,6 +126,7 @@ struct alignas(64) Wave {
     u32 s[kSlots];
     u32* v = nullptr;            // kFileVgprs registers of `lanes` dwords
     const u32* consts = nullptr;
+    const u32* bases[2] = {nullptr, nullptr};   // v, consts: indexed by the kind of a plain operand
     const AddressSpace* memory = nullptr;
     const MicroOp* next = nullptr;
     Workgroup* group = nullptr;
