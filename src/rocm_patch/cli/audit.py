@@ -12,12 +12,14 @@ import click
 from rich.console import Console
 
 from rocm_patch.audit.audit import Audit
+from rocm_patch.audit.builtin_rules import KERNEL_RULES
 from rocm_patch.audit.jsonout import JsonWriter
 from rocm_patch.audit.page import write_page
 from rocm_patch.audit.scan import Options
 from rocm_patch.audit.targets import machines
 from rocm_patch.audit.terminal import PIPE_WIDTH, show
 from rocm_patch.errors import AuditError, UsageError
+from rocm_patch.isa.rules import kernel_rules
 
 
 @click.command()
@@ -28,6 +30,9 @@ from rocm_patch.errors import AuditError, UsageError
 )
 @click.option(
     "--kernels", is_flag=True, help="List every kernel of the target (with --json: of all targets)."
+)
+@click.option(
+    "--code", is_flag=True, help="Also decode gfx1010's kernels: unknown instructions, hardware hazards."
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Write JSON to standard output; docs/audit.md has its schema."
@@ -41,6 +46,7 @@ def audit(
     target: str | None,
     required: str | None,
     kernels: bool,
+    code: bool,
     as_json: bool,
     html: Path | None,
 ) -> None:
@@ -49,7 +55,8 @@ def audit(
     Exits 0 where nothing is wrong, 1 where a required target is absent or a rule
     is broken under --require, 50 where a file cannot be read.
     """
-    run = Audit(files, options=Options(target=_target(target, required)))
+    rules = (*KERNEL_RULES, *kernel_rules()) if code else KERNEL_RULES
+    run = Audit(files, options=Options(target=_target(target, required), kernel_rules=rules))
     writer = JsonWriter(sys.stdout, run.report, kernels=kernels) if as_json else None
     for file in run.files():
         if writer is not None:
