@@ -75,7 +75,8 @@ def make_openblas(inside: Inside, folder: Path) -> None:
     shutil.copyfile(data_root() / "build" / "compat" / "fortran.c", lib / "fortran.c")
     llvm = inside.sdk.llvm_bin
     flags = ["-O2", "-fPIC", "-fvisibility=hidden"]
-    inside.run([f"{llvm}/clang", *flags, "-c", f"{seen}/fortran.c", "-o", f"{seen}/fortran.o"], mounts=[mount])
+    made = ["-c", f"{seen}/fortran.c", "-o", f"{seen}/fortran.o"]
+    inside.run([f"{llvm}/clang", *flags, *made], mounts=[mount])
     inside.run([f"{llvm}/llvm-ar", "rcsD", f"{seen}/libcompat.a", f"{seen}/fortran.o"], mounts=[mount])
     script = f"GROUP ( /{OPENBLAS} {seen}/libcompat.a )\n"
     (lib / "libopenblas-static.a").write_text(script, encoding="utf-8")
@@ -84,7 +85,14 @@ def make_openblas(inside: Inside, folder: Path) -> None:
 
 
 def make_gloo(
-    inside: Inside, folder: Path, source: Path, *, flags: str, mounts: list[Mount], env: Mapping[str, str], jobs: int
+    inside: Inside,
+    folder: Path,
+    source: Path,
+    *,
+    flags: str,
+    mounts: list[Mount],
+    env: Mapping[str, str],
+    jobs: int,
 ) -> None:
     """Compile lib/libgloo.a from its source archive: TCP and libuv, nothing else; `flags` are CXXFLAGS.
 

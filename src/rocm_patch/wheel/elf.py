@@ -24,6 +24,7 @@ STT_FUNC, STT_TLS, STT_GNU_IFUNC = 2, 6, 10
 STB_LOCAL, STB_WEAK = 0, 2
 #: The ELF machine of AMD GPUs: code objects that lie in a wheel as files are not linked by ld.so.
 _MACHINE_AMDGPU = 224
+_MACHINE = slice(18, 20)
 _SYMBOL = struct.Struct("<IBBHQQ")
 _HIDDEN = 0x8000
 _FIRST_NAMED = 2
@@ -60,8 +61,9 @@ class Symbol(NamedTuple):
 def is_elf(path: Path) -> bool:
     """Say whether a file is an ELF file for the host: GPU code objects are not."""
     with path.open("rb") as stream:
-        head = stream.read(20)
-    return head[:4] == MAGIC and len(head) == 20 and int.from_bytes(head[18:20], "little") != _MACHINE_AMDGPU
+        head = stream.read(_MACHINE.stop)
+    whole = head[:4] == MAGIC and len(head) == _MACHINE.stop
+    return whole and int.from_bytes(head[_MACHINE], "little") != _MACHINE_AMDGPU
 
 
 def read_dynamic(path: Path) -> Dynamic | None:

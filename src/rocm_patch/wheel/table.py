@@ -31,6 +31,17 @@ class Soname(_Strict):
     amd: str | None
 
 
+class Allowed(_Strict):
+    """A path that a wheel may name although it looks like a build's, and why.
+
+    `path` and `file` are shell patterns.
+    """
+
+    path: str
+    file: str
+    reason: str
+
+
 class Table(_Strict):
     """The whole file."""
 
@@ -41,6 +52,7 @@ class Table(_Strict):
     system: tuple[str, ...]
     auditwheel: str
     runpath: tuple[str, ...]
+    allowed_paths: tuple[Allowed, ...] = ()
     rocm: dict[str, Soname]
 
     @property
