@@ -13,7 +13,7 @@ namespace vgpu::core {
 namespace {
 
 constexpr u64 kWaveSlice = 100'000;        // instructions of one wave before its neighbour runs
-constexpr u64 kGroupSlice = 2'000'000;     // of one workgroup before another may take the thread
+constexpr u64 kGroupSlice = 200'000;       // of one workgroup before another may take the thread; doubles each time, 5 times
 constexpr std::size_t kSpareGroups = 64;
 
 u32 save_host_csr() {
@@ -212,7 +212,7 @@ Scheduler::Outcome Scheduler::run_group(Launch& launch, GroupStorage& storage, b
     Workgroup& g = storage.group;
     u64 counts[kStatCount] = {};
     u64 total = 0;
-    u64 budget = launch.info.cooperative ? kGroupSlice / 50 : kGroupSlice;
+    u64 budget = launch.info.cooperative ? kGroupSlice / 10 : kGroupSlice << std::min(storage.parked, 5u);
     if (alone) budget *= 4;
     std::FILE* const trace = trace_file(options_);
     const u32 csr = save_host_csr();
