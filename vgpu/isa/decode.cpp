@@ -1,14 +1,11 @@
 // The decoder: machine words of gfx1010 to Inst. One function an encoding, each beside its field layout (RDNA1 ISA
 // manual, chapter "Microcode formats"); everything that differs from instruction to instruction is in the table.
-#include <bit>
-
-#include "table.h"
+#include "operand_reader.h"
 
 namespace vgpu::isa {
 namespace {
 
-constexpr unsigned src_sdwa = 249, src_dpp16 = 250, src_dpp8 = 233, src_dpp8_fi = 234, src_literal = 255;
-constexpr unsigned code_null = 125, code_vcc = 106, code_exec = 126;
+constexpr unsigned src_sdwa = 249, src_dpp16 = 250, src_dpp8 = 233, src_dpp8_fi = 234;
 
 constexpr unsigned bits(std::uint32_t w, unsigned lo, unsigned n) { return w >> lo & ((1U << n) - 1U); }
 constexpr bool bit(std::uint32_t w, unsigned i) { return (w >> i & 1U) != 0; }
@@ -17,10 +14,9 @@ constexpr std::int32_t sext(std::uint32_t v, unsigned n) {
 }
 
 // One instruction being decoded: the words, the result, and whether something illegal was met.
-class Decoder {
+class Decoder : OperandReader {
 public:
-    Decoder(std::span<const std::uint32_t> words, Inst& inst, unsigned wave)
-        : words_(words), in_(inst), wave_(wave) {}
+    using OperandReader::OperandReader;
 
     Status run() {
         in_ = Inst{};
@@ -69,14 +65,6 @@ private:
         }
     }
 
-    // The next word, or 0 past the end (run() then reports truncation).
-    std::uint32_t word() {
-        const std::size_t i = next_++;
-        return i < words_.size() ? words_[i] : 0;
-    }
-
-    void illegal() { legal_ = false; }
-
     const Row* set(Fmt f, Op op) {
         in_.fmt = f;
         in_.op = op;
@@ -86,112 +74,6 @@ private:
         }
         return &row(op);
     }
-
-    std::uint32_t take_literal() {
-        if (!in_.has_literal) {
-            in_.literal = word();
-            in_.has_literal = true;
-        }
-        return in_.literal;
-    }
-
-    // A scalar register tuple must lie inside its file, on a multiple of its size (of 4 for larger ones).
-    void check_scalar(unsigned n, unsigned size, unsigned limit) {
-        const unsigned align = size >= 4 ? 4U : size;
-        if (n + size > limit || (align > 1 && n % align != 0)) {
-            illegal();
-        }
-    }
-
-    // A 7-bit scalar register code.
-    Operand scalar(unsigned code, Ty type, unsigned size) {
-        Operand o{Kind::sgpr, type, static_cast<std::uint8_t>(size), static_cast<std::int16_t>(code),
-                  static_cast<std::uint16_t>(code)};
-        const auto pair = [&](Kind k, unsigned base) {
-            o.kind = k;
-            o.value = static_cast<std::int16_t>(code - base);
-            check_scalar(code - base, size, 2);
-        };
-        if (code < code_vcc) {
-            check_scalar(code, size, code_vcc);
-        } else if (code < 108) {
-            pair(Kind::vcc, code_vcc);
-        } else if (code < 124) {
-            o.kind = Kind::ttmp;
-            o.value = static_cast<std::int16_t>(code - 108);
-            check_scalar(code - 108, size, 16);
-        } else if (code == 124) {
-            o.kind = Kind::m0;
-            o.value = 0;
-            if (size > 1) {
-                illegal();
-            }
-        } else if (code == code_null) {
-            o.kind = Kind::null;
-            o.value = 0;
-        } else {
-            pair(Kind::exec, code_exec);
-        }
-        return o;
-    }
-
-    Operand scalar(unsigned code, Ty type) { return scalar(code, type, dwords(type, wave_)); }
-
-    Operand vgpr(unsigned n, Ty type, unsigned size) {
-        if (n + size > 256) {
-            illegal();
-        }
-        return {Kind::vgpr, type, static_cast<std::uint8_t>(size), static_cast<std::int16_t>(n),
-                static_cast<std::uint16_t>(256 + n)};
-    }
-
-    Operand vgpr(unsigned n, Ty type) { return vgpr(n, type, dwords(type, wave_)); }
-
-    // A source code of 8 or 9 bits. VALU sources alone may be VGPRs and LDS_DIRECT.
-    Operand source(unsigned code, Ty type, bool vector) {
-        if (code >= 256) {
-            return vgpr(code - 256, type);
-        }
-        if (code < 128) {
-            return scalar(code, type);
-        }
-        Operand o{Kind::int_const, type, static_cast<std::uint8_t>(dwords(type, wave_)), 0,
-                  static_cast<std::uint16_t>(code)};
-        const auto kind = [&](Kind k) { o.kind = k; };
-        if (code <= 192) {
-            o.value = static_cast<std::int16_t>(code - 128);
-        } else if (code <= 208) {
-            o.value = static_cast<std::int16_t>(192 - static_cast<int>(code));
-        } else if (code >= 240 && code <= 248) {
-            kind(Kind::float_const);
-            o.value = static_cast<std::int16_t>(code);
-        } else {
-            switch (code) {
-            case 235: kind(Kind::shared_base); break;
-            case 236: kind(Kind::shared_limit); break;
-            case 237: kind(Kind::private_base); break;
-            case 238: kind(Kind::private_limit); break;
-            case 239: kind(Kind::pops_exiting_wave_id); break;
-            case 251: kind(Kind::vccz); break;
-            case 252: kind(Kind::execz); break;
-            case 253: kind(Kind::scc); break;
-            case 254:
-                kind(Kind::lds_direct);
-                if (!vector) {
-                    illegal();
-                }
-                break;
-            case src_literal:
-                kind(Kind::literal);
-                take_literal();
-                break;
-            default: illegal();
-            }
-        }
-        return o;
-    }
-
-    Operand vcc() { return scalar(code_vcc, Ty::MASK); }
 
     // --- scalar ALU ---
 
@@ -618,58 +500,12 @@ private:
             in_.src[i] = vgpr(bits(w1, 8 * i, 8), Ty::B32);
         }
     }
-
-    std::span<const std::uint32_t> words_;
-    Inst& in_;
-    unsigned wave_;
-    std::size_t next_ = 0;
-    bool legal_ = true;
-};
-
-// The nine float constants in half, single and double precision.
-struct FloatConst {
-    std::uint16_t half;
-    std::uint32_t single;
-    std::uint64_t twice;
-};
-constexpr FloatConst float_consts[9] = {
-    {0x3800, 0x3f000000, 0x3fe0000000000000}, {0xb800, 0xbf000000, 0xbfe0000000000000},
-    {0x3c00, 0x3f800000, 0x3ff0000000000000}, {0xbc00, 0xbf800000, 0xbff0000000000000},
-    {0x4000, 0x40000000, 0x4000000000000000}, {0xc000, 0xc0000000, 0xc000000000000000},
-    {0x4400, 0x40800000, 0x4010000000000000}, {0xc400, 0xc0800000, 0xc010000000000000},
-    {0x3118, 0x3e22f983, 0x3fc45f306dc9c882},
 };
 
 }  // namespace
 
 Status decode(std::span<const std::uint32_t> words, Inst& out, unsigned wave) {
     return Decoder(words, out, wave).run();
-}
-
-std::uint64_t const_bits(const Operand& o, std::uint32_t literal) {
-    const bool wide = o.dwords == 2;
-    switch (o.kind) {
-    case Kind::int_const: {
-        const auto v = static_cast<std::uint64_t>(static_cast<std::int64_t>(o.value));
-        return wide ? v : v & 0xffffffffU;
-    }
-    case Kind::float_const: {
-        const FloatConst& c = float_consts[o.value - 240];
-        if (wide) {
-            return c.twice;
-        }
-        return o.type == Ty::F16 || o.type == Ty::PF16 ? c.half : c.single;
-    }
-    case Kind::literal:
-        if (o.type == Ty::F64) {
-            return static_cast<std::uint64_t>(literal) << 32;
-        }
-        if (o.type == Ty::I64) {
-            return static_cast<std::uint64_t>(static_cast<std::int64_t>(std::bit_cast<std::int32_t>(literal)));
-        }
-        return literal;
-    default: return 0;
-    }
 }
 
 }  // namespace vgpu::isa

@@ -14,7 +14,7 @@ struct Foreign {
 };
 
 // Opcodes as LLVM's assembler gives them for the first target named.
-constexpr std::array<Foreign, 14> foreign = {{
+constexpr std::array<Foreign, 13> foreign = {{
     {Fmt::VOP3P, 0x13, "v_dot2_f32_f16 (gfx1011 and later)"},
     {Fmt::VOP3P, 0x14, "v_dot2_i32_i16 (gfx1011 and later)"},
     {Fmt::VOP3P, 0x15, "v_dot2_u32_u16 (gfx1011 and later)"},
@@ -24,7 +24,6 @@ constexpr std::array<Foreign, 14> foreign = {{
     {Fmt::VOP3P, 0x19, "v_dot8_u32_u4 (gfx1011 and later)"},
     {Fmt::VOP2, 0x02, "v_dot2c_f32_f16 (gfx1011 and later)"},
     {Fmt::VOP2, 0x0d, "v_dot4c_i32_i8 (gfx1011 and later)"},
-    {Fmt::SOPP, 0x29, "s_ttracedata_imm or later (not gfx1010)"},
     {Fmt::GLOBAL, 0x16, "global_load_dword_addtid (gfx1030 and later)"},
     {Fmt::GLOBAL, 0x17, "global_store_dword_addtid (gfx1030 and later)"},
     {Fmt::GLOBAL, 0x34, "global_atomic_csub (gfx1030 and later)"},
@@ -34,7 +33,7 @@ constexpr std::array<Foreign, 14> foreign = {{
 unsigned opcode_of(std::uint32_t w, Fmt fmt) {
     switch (fmt) {
     case Fmt::VOP2: return w >> 25 & 0x3fU;
-    case Fmt::VOP3P: case Fmt::SOPP: return w >> 16 & 0x7fU;
+    case Fmt::VOP3P: return w >> 16 & 0x7fU;
     case Fmt::GLOBAL: return w >> 18 & 0x7fU;
     default: return w >> 18 & 0xffU;
     }
