@@ -16,6 +16,7 @@ from pathlib import Path
 from rocm_patch.audit import Options, audit_paths
 from rocm_patch.audit.jsonout import summary_record
 from rocm_patch.components.settings import BuildSettings, cache_problems, load_settings
+from rocm_patch.components.torchwheel import finish_wheel, make_deps
 from rocm_patch.components.tree import copy_tree, merge_tree, sync_tree
 from rocm_patch.errors import ConfigureError, DataError, UsageError, WheelError
 from rocm_patch.paths import cache_root, data_root
@@ -27,6 +28,8 @@ from rocm_patch.pipeline.model import Estimate, Request, Step
 from rocm_patch.pipeline.sdk import Mount, SysrootSdk, digest, sdk_of
 from rocm_patch.series import apply_series, load_series, series_digest
 from rocm_patch.sources import ObjectStore, SourceItem, Variant, fetch_all, load_recipe, plan, unpack
+from rocm_patch.wheel import deps
+from rocm_patch.wheel.table import sonames_file
 
 #: The folders as programs inside the SDK see them; the same on each machine, so that
 #: compiler caches can be shared.
@@ -66,6 +69,7 @@ class Build:
         self.sdk = sdk_of(request.sdk)
         self.src = Mount(folder / "src", SRC, write=True)
         self.pyenv = Mount(folder / "pyenv", PYENV)
+        self.deps = Mount(folder / "deps", deps.INSIDE)
         cache = cache_root() / request.launcher
         self.launcher_mounts = launcher.tools_mounts(folder / "tools", cache)
         self.cache = cache
@@ -117,8 +121,17 @@ class Build:
                 estimate=lambda: Estimate(disk=disk.tree // 3, seconds=60),
             ),
             Step(
+                name="deps", does="make what the wheel links with, for its glibc floor", run=self.link_parts,
+                after=["sources", "sysroot"], outputs=["deps"],
+                inputs={
+                    "data": Files([*deps.data_files(), sonames_file(self.settings.wheel.table)]),
+                    "settings": Text(env_digest), "target": Text(self.request.target),
+                },
+                estimate=lambda: Estimate(disk=20_000_000, seconds=60),
+            ),
+            Step(
                 name="configure", does="configure with CMake, check what it found", run=self.configure,
-                after=["hipify"], outputs=["configured.json"], keeps=["src/build/build.ninja"], atomic=False,
+                after=["hipify", "deps"], outputs=["configured.json"], keeps=["src/build/build.ninja"], atomic=False,
                 inputs={
                     "settings": Text(env_digest), "launcher": Text(self.request.launcher),
                     "launcher files": Files(launcher.launcher_files()),
@@ -138,7 +151,9 @@ class Build:
                 estimate=lambda: Estimate(disk=disk.wheel, seconds=60),
             ),
             Step(
-                name="wheel", does="pack the wheel", run=self.wheel, after=["install"], outputs=["wheel"],
+                name="wheel", does="pack the wheel, vendor libraries, check it", run=self.wheel,
+                after=["install"], outputs=["wheel"],
+                inputs={"wheel": Text(self.settings.wheel.model_dump())},
                 estimate=lambda: Estimate(disk=disk.wheel, seconds=180),
             ),
             Step(
@@ -240,6 +255,14 @@ class Build:
         run.facts["changed_files"] = len(changed)
         (run.folder / "hipified.json").write_text(json.dumps({"key": run.key}), encoding="utf-8")
 
+    def link_parts(self, run: StepRun) -> None:
+        """Make stub libraries, gloo, and OpenBLAS's linker script; nothing that is compiled sees them."""
+        self.cache.mkdir(parents=True, exist_ok=True)
+        cache = self.launcher_mounts[1]
+        env = launcher.launcher_env(self.request.launcher, self.sdk, self.launcher_mounts)
+        env["CXXFLAGS"] = self.environment()["CXXFLAGS"]
+        make_deps(run, self.sdk, self.settings, self.items, mounts=[cache], env=env)
+
     def configure(self, run: StepRun) -> None:
         """Configure, then compare CMake's cache with what was asked for."""
         self.cache.mkdir(parents=True, exist_ok=True)
@@ -250,8 +273,11 @@ class Build:
             self.sdk,
             tools.outside,
             launcher=self.request.launcher,
-            cmake_cache=self.settings.cmake_cache,
+            cmake_cache=self.settings.cmake_entries(self.places()),
         )
+        # setup.py does not call CMake again while there is a cache, and CMake reads CFLAGS and
+        # CXXFLAGS the first time only: without this, changed settings would be taken for applied.
+        (self.src.outside / "build" / "CMakeCache.txt").unlink(missing_ok=True)
         self._setup(run, "build", "--cmake-only")
         text = (self.src.outside / "build" / "CMakeCache.txt").read_text(encoding="utf-8", errors="replace")
         problems = cache_problems(text, self.settings.cache)
@@ -276,12 +302,14 @@ class Build:
 
     def wheel(self, run: StepRun) -> None:
         """Pack the wheel."""
-        out = Mount(run.scratch / "wheel", "/wheel", write=True)
+        out = Mount(run.scratch / "raw", "/wheel", write=True)
         out.outside.mkdir()
         self._setup(run, "bdist_wheel", "--dist-dir", self.sdk.seen(out), extra=[out])
         wheels = sorted(out.outside.glob("*.whl"))
         if len(wheels) != 1:
             raise WheelError(f"setup.py made {len(wheels)} wheels", step=f"read {run.log.path}")
+        series = load_series("pytorch", self.request.version)
+        finish_wheel(run, self.sdk, self.settings, self.items, series, raw=wheels[0])
 
     def audit(self, run: StepRun) -> None:
         """Fail where the wheel has no code for the target, or a kernel breaks a rule."""
@@ -306,17 +334,22 @@ class Build:
     @property
     def mounts(self) -> list[Mount]:
         """Give every folder that the build sees."""
-        return [self.src, self.pyenv, *self.launcher_mounts]
+        return [self.src, self.pyenv, self.deps, *self.launcher_mounts]
 
-    def environment(self) -> dict[str, str]:
-        """Give the build's environment, all of it."""
+    def places(self) -> dict[str, str]:
+        """Give what the settings name in braces."""
         seen = {mount.inside: self.sdk.seen(mount) for mount in self.mounts}
-        places = {
+        return {
             "src": seen[SRC], "pyenv": seen[PYENV], "tools": seen[launcher.TOOLS_INSIDE],
+            "deps": seen[deps.INSIDE],
             "rocm": self.sdk.rocm_path, "llvm": self.sdk.llvm_bin,
             "llvm_lib": str(Path(self.sdk.llvm_bin).parent / "lib"), "target": self.request.target,
             "label": self.settings.label.format(target=self.request.target),
         }  # fmt: skip
+
+    def environment(self) -> dict[str, str]:
+        """Give the build's environment, all of it."""
+        places = self.places()
         env = self.settings.filled(places)
         env |= launcher.launcher_env(self.request.launcher, self.sdk, self.launcher_mounts)
         env["PATH"] = f"{places['tools']}/bin:{places['pyenv']}/bin:{self.sdk.rocm_path}/bin:/usr/bin:/bin"
