@@ -124,14 +124,15 @@ class Build:
                 name="deps", does="make what the wheel links with, for its glibc floor", run=self.link_parts,
                 after=["sources", "sysroot"], outputs=["deps"],
                 inputs={
-                    "data": Files([*deps.data_files(), sonames_file(self.settings.wheel.table)]),
-                    "settings": Text(env_digest), "target": Text(self.request.target),
+                    "data": Files((*deps.data_files(), sonames_file(self.settings.wheel.table))),
+                    "flags": Text(self.settings.environment["CXXFLAGS"]),
                 },
                 estimate=lambda: Estimate(disk=20_000_000, seconds=60),
             ),
             Step(
                 name="configure", does="configure with CMake, check what it found", run=self.configure,
-                after=["hipify", "deps"], outputs=["configured.json"], keeps=["src/build/build.ninja"], atomic=False,
+                after=["hipify", "deps"], outputs=["configured.json"],
+                keeps=["src/build/build.ninja"], atomic=False,
                 inputs={
                     "settings": Text(env_digest), "launcher": Text(self.request.launcher),
                     "launcher files": Files(launcher.launcher_files()),

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rocm_patch.errors import DataError, UsageError
 from rocm_patch.paths import data_root
+from rocm_patch.wheel.table import Allowed
 
 
 class _Strict(BaseModel):
@@ -36,6 +37,30 @@ class Disk(_Strict):
     wheel: int
 
 
+class StaticSource(_Strict):
+    """A source that is compiled into the wheel; `licence` is a file below the work folder."""
+
+    item: str
+    name: str
+    version: str
+    licence: str
+
+
+class WheelSettings(_Strict):
+    """How the wheel is finished. `ancestor` is a package URL, `licence` an SPDX name."""
+
+    table: str
+    ancestor: str
+    ancestor_item: str
+    licence: str
+    python: str
+    gloo: str
+    tools: tuple[str, ...]
+    static_packages: tuple[str, ...] = ()
+    static_sources: tuple[StaticSource, ...] = ()
+    allowed_paths: tuple[Allowed, ...] = ()
+
+
 class BuildSettings(_Strict):
     """One version's settings. `epoch` in seconds since 1970, UTC."""
 
@@ -51,17 +76,26 @@ class BuildSettings(_Strict):
     libraries: tuple[str, ...]
     work: dict[str, int]
     disk: Disk
+    wheel: WheelSettings
 
     def filled(self, places: Mapping[str, str]) -> dict[str, str]:
         """Give the environment with its folders filled in. DataError for an unknown name."""
-        try:
-            return {name: value.format_map(places) for name, value in self.environment.items()}
-        except (KeyError, ValueError) as error:
-            raise DataError(
-                "build.yml uses a name that nobody fills in",
-                cause=str(error),
-                step=f"use: {', '.join(places)}",
-            ) from error
+        return _filled(self.environment, places)
+
+    def cmake_entries(self, places: Mapping[str, str]) -> dict[str, str]:
+        """Give the CMake cache entries with their folders filled in. DataError for an unknown name."""
+        return _filled(self.cmake_cache, places)
+
+
+def _filled(texts: Mapping[str, str], places: Mapping[str, str]) -> dict[str, str]:
+    try:
+        return {name: value.format_map(places) for name, value in texts.items()}
+    except (KeyError, ValueError) as error:
+        raise DataError(
+            "build.yml uses a name that nobody fills in",
+            cause=str(error),
+            step=f"use: {', '.join(places)}",
+        ) from error
 
 
 class _File(_Strict):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Literal
 
 import yaml
@@ -101,9 +102,14 @@ def newest(versions: Iterable[str], families: Iterable[str]) -> dict[str, str]:
     return {family: ".".join(map(str, found[family])) for family in sorted(found)}
 
 
+def sonames_file(name: str = DEFAULT) -> Path:
+    """Give a table's file."""
+    return data_root() / "build" / "sonames" / f"{name}.yml"
+
+
 def load_table(name: str = DEFAULT) -> Table:
     """Read a table by its name. DataError where it breaks its schema."""
-    path = data_root() / "build" / "sonames" / f"{name}.yml"
+    path = sonames_file(name)
     try:
         content: Mapping[str, object] = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Table.model_validate(content)

@@ -182,7 +182,8 @@ def test_configures_with_system_libraries(
     pipeline = Pipeline(PyTorch(), request, root=root)
     pipeline.run(until="configure")
     ninja = (pipeline.folder / "src" / "build" / "build.ninja").read_text()
-    assert "libgloo_hip.so" in ninja
+    assert "/deps/lib/libgloo.a" in ninja
+    assert "libgloo_hip" not in ninja
     assert "torch_hip_generated_Nonzero.hip.o" in ninja
     assert not re.search(r"hipblaslt|ck_gemm|bgemm_kernel", ninja)
 

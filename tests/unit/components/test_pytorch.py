@@ -16,7 +16,7 @@ from rocm_patch.pipeline.engine import Pipeline
 from rocm_patch.pipeline.model import Request
 
 STEPS = [
-    "sources", "unpack", "series", "sysroot", "python-env", "hipify", "configure", "compile", "install",
+    "sources", "unpack", "series", "sysroot", "python-env", "hipify", "deps", "configure", "compile", "install",
     "wheel", "audit",
 ]  # fmt: skip
 
@@ -60,7 +60,7 @@ def test_python_that_is_not_built_for() -> None:
 
 def test_every_folder_name_in_the_settings_is_filled_in() -> None:
     settings = load_settings("pytorch", "2.6.0")
-    names = ("src", "tools", "pyenv", "rocm", "llvm", "llvm_lib", "target", "label")
+    names = ("src", "tools", "pyenv", "deps", "rocm", "llvm", "llvm_lib", "target", "label")
     filled = settings.filled({name: f"/{name}" for name in names})
     assert filled["CC"] == "/llvm/clang"
     assert not any("{" in value for value in filled.values())
