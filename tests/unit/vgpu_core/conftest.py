@@ -1,0 +1,50 @@
+"""Builds the tools of vgpu/core once a session and starts vgpu-step."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.vgpu_core.machine import Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[3]
+
+
+def build(target: Path) -> None:
+    """Configure and build the tests of the core with the portable handlers alone."""
+    configure = ["cmake", "-S", str(ROOT / "vgpu"), "-B", str(target), "-DVGPU_PARTS=isa;core", "-DVGPU_TESTS=ON"]
+    configure += ["-DVGPU_HOST_BUILDS=portable"]
+    if shutil.which("ccache"):
+        configure.append("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
+    tools = ["vgpu-step", "vgpu-exec", "vgpu_core_handlers_test"]
+    for command in (configure, ["cmake", "--build", str(target), "--target", *tools]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        if done.returncode:
+            pytest.fail(f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def core_tools() -> Path:
+    """The folder with vgpu-step and vgpu-exec; $VGPU_CORE_TOOLS names one that is built already."""
+    built = os.environ.get("VGPU_CORE_TOOLS")
+    if built:
+        return Path(built)
+    target = ROOT / "_build" / "vgpu-core-tests"
+    build(target)
+    return target / "core" / "tests"
+
+
+@pytest.fixture(scope="session")
+def machine(core_tools: Path) -> Iterator[Machine]:
+    """A running vgpu-step."""
+    running = Machine(core_tools / "vgpu-step")
+    yield running
+    running.close()
