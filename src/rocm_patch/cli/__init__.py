@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("rocm_patch.cli.audit:audit", "Say which GPU code a file really holds."),
     "vgpu": ("rocm_patch.cli.vgpu:vgpu", "Run programs on a virtual gfx1010 card."),
     "isa": ("rocm_patch.cli.isa:isa", "Decode gfx1010 kernels: instruction mix, loops, hazards."),
+    "wheel": ("rocm_patch.cli.wheel:wheel", "Say what a wheel needs; finish and check it."),
     "index": ("rocm_patch.cli.index:index", "Make a PEP 503/691 index over finished wheels."),
 }
 

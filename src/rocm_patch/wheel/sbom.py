@@ -44,12 +44,13 @@ class Subject:
     name: str
     version: str
     licence: str
-    ancestor: str
-    ancestor_sha256: str
-    patches: Sequence[tuple[str, str]]
     epoch: int
     #: Of the environment: lock, compilers, target.
     sdk: Mapping[str, str]
+    #: The package URL of what was patched, with its archive's sha256; empty where nothing was.
+    ancestor: str = ""
+    ancestor_sha256: str = ""
+    patches: Sequence[tuple[str, str]] = ()
 
 
 def render(subject: Subject, parts: Sequence[Part]) -> bytes:
@@ -85,7 +86,7 @@ def _body(subject: Subject, parts: Sequence[Part]) -> dict[str, Any]:
                 "version": subject.version,
                 "purl": top,
                 "licenses": [{"license": {"id": subject.licence}}],
-                "pedigree": _pedigree(subject),
+                **({"pedigree": _pedigree(subject)} if subject.ancestor else {}),
                 "properties": properties,
             },
         },
