@@ -75,7 +75,7 @@ def make_probe(
         "-Wl,-rpath,$ORIGIN/lib",
     )  # fmt: skip
     inside.run(["patchelf", "--set-rpath", "$ORIGIN", f"{out}/lib/libprobe_cpu.so"], mounts=mounts)
-    (package / "__init__.py").write_text((HERE / "__init__.py").read_text(encoding="utf-8"), encoding="utf-8")
+    (package / "__init__.py").write_text("from probe._C import all as everything\n", encoding="utf-8")
     (package / "__pycache__").mkdir()
     (package / "__pycache__" / "__init__.cpython-313.pyc").write_bytes(b"litter")
     info = folder / "tree" / "probe-1.0+rocm6.4.gfx1010.dist-info"
