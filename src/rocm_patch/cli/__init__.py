@@ -17,6 +17,7 @@ from rocm_patch.errors import RocmPatchError
 
 #: subcommand -> (module:attribute, short help). Kept sorted by the flow of the work.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "detect": ("rocm_patch.cli.detect:detect", "Say what this machine has: GPUs, driver, ROCm, rights."),
     "source": ("rocm_patch.cli.source:source", "Fetch pinned sources into the cache."),
     "patch": ("rocm_patch.cli.patch:patch", "List, apply, check and refresh patch series."),
     "sysroot": ("rocm_patch.cli.sysroot:sysroot", "Make and enter the locked build environment."),
