@@ -83,7 +83,9 @@ class _Watch:
 
     def take(self, group: int, hit: Hit) -> bool:
         """Note a hit; say whether the sign is now complete."""
-        if self.signature.never and any(squeeze(one) in squeeze(hit.evidence) for one in self.signature.never):
+        if self.signature.never and any(
+            squeeze(one) in squeeze(hit.evidence) for one in self.signature.never
+        ):
             return False
         self.last[group] = hit
         hits = [one for one in self.last if one is not None]

@@ -61,7 +61,7 @@ def read_machine(path: Path) -> Machine:
 
 
 def _pairs(data: Any) -> Iterator[tuple[str, Any]]:
-    """Give every key with its value, at any depth, without recursion; libraries' lists are not the machine."""
+    """Give every key with its value, at any depth; lists of libraries do not describe the machine."""
     waiting = [data]
     while waiting:
         item = waiting.pop(0)

@@ -37,7 +37,7 @@ class Hit:
 
 @attrs.frozen
 class _Block:
-    """Lines, squeezed into one text: `starts[i]` is where line i begins. `old` lines were in the last block."""
+    """Lines, squeezed into one text: `starts[i]` is where line i begins. The last block had `old` of them."""
 
     lines: list[Line]
     text: str
@@ -71,7 +71,7 @@ class Matcher:
     def run(self, lines: Iterable[Line], found: Callable[[Hit], None], wanted: set[int]) -> None:
         """Report hits in the order of lines. Patterns outside `wanted` are not looked for; it may shrink."""
         for block in _blocks(lines):
-            hits = []
+            hits: list[Hit] = []
             for literal, numbers in self._literals.items():
                 live = [number for number in numbers if number in wanted]
                 if live and literal in block.text:

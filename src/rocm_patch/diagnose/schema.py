@@ -96,7 +96,7 @@ class Signature(Model):
 
 
 class Beats(Model):
-    """This problem is the cause where both are seen: the other comes after it, or is dropped."""
+    """Which problem is only an effect where both are seen: it comes after this one, or is dropped."""
 
     problem: Name
     why: Line
