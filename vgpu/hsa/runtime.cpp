@@ -22,6 +22,7 @@ struct State {
     std::atomic<Runtime*> current{nullptr};
     std::atomic<bool> statistics_written{false};
     bool exit_hook = false;
+    pid_t owner = 0;          // the process whose threads the runtime has
 };
 
 // Never destroyed: programs call into the layer from their own destructors.
@@ -36,7 +37,7 @@ std::uint64_t host_memory_bytes() {
 }
 
 void at_exit() {
-    if (Runtime* runtime = Runtime::current(); runtime != nullptr) {
+    if (Runtime* runtime = Runtime::current(); runtime != nullptr && state().owner == getpid()) {
         runtime->write_statistics();
     }
 }
@@ -81,6 +82,7 @@ abi::Status Runtime::start() {
             return abi::STATUS_ERROR;
         }
         all.runtime = std::make_unique<Runtime>(std::move(config));
+        all.owner = getpid();
         for (const auto& agent : all.runtime->agents()) {
             if (agent->is_gpu() && !agent->device->heap.valid()) {
                 print_stderr("vgpu: the system gives no address space for the card's memory (see ulimit -v)\n");
@@ -105,8 +107,14 @@ abi::Status Runtime::stop() {
         return abi::STATUS_ERROR_NOT_INITIALIZED;
     }
     if (--all.references == 0) {
-        all.runtime->write_statistics();
         all.current.store(nullptr, std::memory_order_release);
+        if (all.owner != getpid()) {
+            // The child of a fork has none of the threads: there is nothing to end, and
+            // waiting for them would never end.
+            static_cast<void>(all.runtime.release());
+            return abi::STATUS_SUCCESS;
+        }
+        all.runtime->write_statistics();
         all.runtime.reset();
     }
     return abi::STATUS_SUCCESS;

@@ -258,6 +258,21 @@ TEST(another_process_shares_device_memory) {
     CHECK(hsa_amd_memory_pool_free(memory) == STATUS_SUCCESS);
 }
 
+// What a forked worker does when it ends through exit(): the layer's threads are not there.
+TEST(a_forked_child_can_shut_down) {
+    const Layer layer;
+    Queue* queue = nullptr;
+    CHECK(hsa_queue_create(layer.gpu, 64, 0, nullptr, nullptr, 0, 0, &queue) == STATUS_SUCCESS);
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        _exit(hsa_shut_down() == STATUS_SUCCESS ? 0 : 1);
+    }
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK(hsa_queue_destroy(queue) == STATUS_SUCCESS);
+}
+
 TEST(one_piece_appears_at_two_addresses) {
     const Layer layer;
     constexpr std::size_t kSize = 2 * kMiB;
