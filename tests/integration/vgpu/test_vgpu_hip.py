@@ -90,6 +90,14 @@ def test_a_faulting_kernel_is_reported_and_never_counts_as_done(card: Card, faul
     assert re.search(r"pc 0x[0-9a-f]+ \(kernel entry \+ 0x[0-9a-f]+\): ", done.stderr)
 
 
+def test_a_kernel_without_progress_is_reported_with_where_it_stands(card: Card, faults: str) -> None:
+    done = card.run(faults, "hang", env={"VGPU_STALL_SECONDS": "3"})
+    assert "survived" not in done.stdout
+    assert "HW Exception by GPU node-1" in done.stderr
+    assert "GPU Hang" in done.stderr
+    assert re.search(r"workgroup \(0, 0, 0\) wave 1 runs at pc 0x[0-9a-f]+ \(entry \+ ", done.stderr)
+
+
 def test_the_nearest_allocation_is_named(card: Card, faults: str) -> None:
     done = card.run(faults, "freed")
     assert re.search(r"device allocation of 4096 bytes at 0x[0-9a-f]+", done.stderr)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import attrs
@@ -47,9 +47,11 @@ class Card:
         )
         return f"/card/{name}"
 
-    def run(self, *argv: str, settings: Settings | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a program on the cards that `settings` ask for."""
-        view = sysroot_view(self.library, settings or Settings(), scratch=self.scratch())
+    def run(
+        self, *argv: str, settings: Settings | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program on the cards that `settings` ask for, with `env` on top."""
+        view = sysroot_view(self.library, settings or Settings(), scratch=self.scratch(), env=env)
         return self.root.run(
             list(argv),
             binds=[*view.binds, Bind(self.work, "/card")],

@@ -10,6 +10,10 @@ __global__ void add_to(int* where) { atomicAdd(where, 1); }
 __global__ void stop_here() { abort(); }
 // v_dot2_f32_f16 of gfx1011 and later: gfx1010 has no such instruction.
 __global__ void foreign() { asm volatile(".long 0xcc134000\n\t.long 0x1c0a0300"); }
+__global__ void wait_for_ever(volatile int* flag) {
+    while (*flag == 0) {
+    }
+}
 __global__ void read_from(const int* where, int* out) { *out = *where; }
 
 int main(int, char** words) {
@@ -25,6 +29,10 @@ int main(int, char** words) {
     if (kind == "host") read_from<<<1, 1>>>(unpinned, memory);
     if (kind == "misaligned") add_to<<<1, 1>>>(reinterpret_cast<int*>(reinterpret_cast<char*>(memory) + 2));
     if (kind == "trap") stop_here<<<1, 64>>>();
+    if (kind == "hang") {
+        HIP(hipMemset(memory, 0, 4));
+        wait_for_ever<<<1, 64>>>(memory);
+    }
     if (kind == "illegal") foreign<<<1, 64>>>();
     const hipError_t error = hipDeviceSynchronize();
     std::printf("%s\n", error == hipSuccess ? "survived" : hipGetErrorName(error));
