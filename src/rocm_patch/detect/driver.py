@@ -133,7 +133,7 @@ def _firmware(tree: Tree, chip: str) -> Firmware:
 def ucode_version(tree: Tree, path: str) -> int | None:
     """Read ucode_version of a firmware file, plain, zstd or xz; None (and a note) where it is none."""
     limit = _HEADER.size if path.endswith(".bin") else _READ_LIMIT
-    data = tree.read(path, limit, keep=path.endswith(".bin"))
+    data = tree.read(path, limit, keep=path.endswith(".bin"), head=True)
     if data is None:
         return None
     try:

@@ -78,7 +78,19 @@ def save(tree: Tree, report: Report, environment: Mapping[str, str]) -> str:
         for path in sorted(tree.seen)
         if path.startswith("/dev/") and (owner := tree.owner(path))
     }
-    return yaml.safe_dump({key: value for key, value in data.items() if value}, sort_keys=False, width=1000)
+    kept = {key: value for key, value in data.items() if value}
+    return yaml.dump(kept, Dumper=_Dumper, sort_keys=False, width=1000)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, so that a person can review what is given away."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def _vendor(origin: str) -> str:
@@ -121,7 +133,7 @@ def _without(path: str, text: str, names: _Names) -> str:
         (r"/etc/passwd", lambda: _fields(text, lambda fields: _person(fields, names.user))),
         (r"/etc/group", lambda: _fields(text, lambda fields: _group(fields, names.user))),
         (r"/var/lib/dpkg/status", lambda: _status(text)),
-        (r"/etc/(environment|profile\.d).*", lambda: _lines(text, _SETTING)),
+        (r".*/(environment|(environment|profile)\.d/.*)", lambda: _lines(text, _SETTING)),
         (r".*/modprobe\.d/.*", lambda: _lines(text, _MODULE_LINE)),
     ]
     return next((change() for pattern, change in changes if re.fullmatch(pattern, path)), text)

@@ -18,7 +18,7 @@ _LIBRARY = re.compile(
     r"composable_kernel|rocm-core|c10_hip|aotriton_v2)(?:-[0-9a-f]{8})?\.so(?:\.([0-9][0-9.]*))?"
 )
 _SYSTEM_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib")
-_KERNEL_FOLDERS = ("rocblas/library", "hipblaslt/library", "../lib/rocblas/library")
+_KERNEL_LIBRARIES = ("rocblas", "hipblaslt")
 _PYTHON = r"python3(\.[0-9]{1,3})?"
 _SITES = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64", "/opt/conda/lib", "/opt/venv/lib")
 _USER_SITES = (".local/lib", "venv/lib", ".venv/lib", "miniconda3/lib", "miniforge3/lib", "anaconda3/lib")
@@ -93,8 +93,11 @@ def find_kernel_folders(tree: Tree, folders: Iterable[str]) -> list[KernelFolder
     """Give the folders of kernel files beside libraries, with the processors that their names hold."""
     found: dict[str, KernelFolder] = {}
     for folder in folders:
-        for below in _KERNEL_FOLDERS:
-            real = tree.resolve(f"{folder}/{below}")
+        below = [name for name in _KERNEL_LIBRARIES if tree.exists(f"{folder}/{name}")]
+        # Debian puts the library's version between.
+        below += [f"{name}/{v}" for name in below for v in tree.names(f"{folder}/{name}", r"[0-9][0-9.]*")]
+        for place in below:
+            real = tree.resolve(f"{folder}/{place}/library")
             if real is None or real in found:
                 continue
             names = tree.names(real, r"[^\n]*gfx[^\n]*")

@@ -83,7 +83,10 @@ class Tree:
             if target.startswith("/"):
                 done = []
             todo = [piece for piece in target.split("/") if piece and piece != "."] + todo
-        return "/" + "/".join(done)
+        real = "/" + "/".join(done)
+        if done:
+            self.listed.add(real)
+        return real
 
     def local(self, path: str) -> Path | None:
         """Give the place of a path on this machine, all links followed."""
@@ -119,10 +122,10 @@ class Tree:
         status = self.status(real)
         return None if status is None else (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
 
-    def read(self, path: str, limit: int = TEXT_LIMIT, *, keep: bool = True) -> bytes | None:
+    def read(self, path: str, limit: int = TEXT_LIMIT, *, keep: bool = True, head: bool = False) -> bytes | None:
         """Give the first `limit` bytes of a regular file; None if absent or unreadable.
 
-        `keep=False` leaves the contents out of a saved fixture.
+        `keep=False` leaves the contents out of a saved fixture; with `head`, no more is wanted.
         """
         real = self.resolve(path)
         if real is None:
@@ -139,7 +142,7 @@ class Tree:
             self.note(path, _reason(error))
             return None
         if len(data) > limit:
-            if keep:
+            if not head:
                 self.note(path, f"longer than {limit} bytes; the rest is not read")
             data = data[:limit]
         if keep or real not in self.seen:

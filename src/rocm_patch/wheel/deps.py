@@ -78,7 +78,8 @@ def make_openblas(inside: Inside, folder: Path) -> None:
     made = ["-c", f"{seen}/fortran.c", "-o", f"{seen}/fortran.o"]
     inside.run([f"{llvm}/clang", *flags, *made], mounts=[mount])
     inside.run([f"{llvm}/llvm-ar", "rcsD", f"{seen}/libcompat.a", f"{seen}/fortran.o"], mounts=[mount])
-    script = f"GROUP ( /{OPENBLAS} {seen}/libcompat.a )\n"
+    # libm too: CMake tries LAPACK with this one file.
+    script = f"GROUP ( /{OPENBLAS} {seen}/libcompat.a -lm )\n"
     (lib / "libopenblas-static.a").write_text(script, encoding="utf-8")
     for name in ("fortran.c", "fortran.o"):
         (lib / name).unlink()
