@@ -25,11 +25,21 @@ _MODPROBE = ("/etc/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d", "/run/
 _FIRMWARE = ("/lib/firmware/updates/amdgpu", "/lib/firmware/amdgpu")
 #: Code names under which linux-firmware files the GPUs that have them.
 _CHIPS = {
-    "gfx803": "polaris10", "gfx900": "vega10", "gfx906": "vega20", "gfx908": "arcturus", "gfx90a": "aldebaran",
-    "gfx1010": "navi10", "gfx1011": "navi12", "gfx1012": "navi14", "gfx1030": "sienna_cichlid",
-    "gfx1031": "navy_flounder", "gfx1032": "dimgrey_cavefish", "gfx1033": "vangogh",
-    "gfx1034": "beige_goby", "gfx1035": "yellow_carp",
-}  # fmt: skip
+    "gfx803": "polaris10",
+    "gfx900": "vega10",
+    "gfx906": "vega20",
+    "gfx908": "arcturus",
+    "gfx90a": "aldebaran",
+    "gfx1010": "navi10",
+    "gfx1011": "navi12",
+    "gfx1012": "navi14",
+    "gfx1030": "sienna_cichlid",
+    "gfx1031": "navy_flounder",
+    "gfx1032": "dimgrey_cavefish",
+    "gfx1033": "vangogh",
+    "gfx1034": "beige_goby",
+    "gfx1035": "yellow_carp",
+}
 #: Parts without which navi10's driver does not start (MODULE_FIRMWARE in amdgpu's gfx_v10, sdma_v5,
 #: psp_v11 and smu_v11).
 _NEEDED = {"navi10": ("asd", "ce", "me", "mec", "mec2", "pfp", "rlc", "sdma", "sdma1", "smc", "sos", "vcn")}

@@ -197,7 +197,7 @@ def unpack(data: Mapping[str, Any], folder: Path, source: Path) -> Tree:
         for path, text in data["files"].items():
             _write(folder, path, str(text).encode())
         for path, text in data["binary"].items():
-            _write(folder, path, base64.b64decode(text))
+            _write(folder, path, base64.b64decode(text, validate=True))
         for path, target in data["links"].items():
             place = _inside(folder, path)
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -228,10 +228,12 @@ def _rpm_database(place: Path, rows: list[list[str]]) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(place)) as base, base:
         base.execute("CREATE TABLE Packages (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL)")
-        for name, version, arch, vendor in rows:
+        base.execute("CREATE TABLE Name (key TEXT NOT NULL, hnum INTEGER NOT NULL, idx INTEGER NOT NULL)")
+        for row, (name, version, arch, vendor) in enumerate(rows, start=1):
             number, _, release = version.rpartition("-")
             blob = rpm_header(dict(zip(_RPM_TAGS, (name, number, release, arch, vendor), strict=True)))
-            base.execute("INSERT INTO Packages (blob) VALUES (?)", (blob,))
+            base.execute("INSERT INTO Packages VALUES (?, ?)", (row, blob))
+            base.execute("INSERT INTO Name VALUES (?, ?, 0)", (name, row))
 
 
 def rpm_header(tags: Mapping[int, str]) -> bytes:

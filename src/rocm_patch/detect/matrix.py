@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from rocm_patch.detect.model import Report
 
-HEAD = ("system", "GPUs", "amdgpu", "/dev/kfd", "ROCm", "packages", "kernels for", "wheels", "settings", "not known")
+HEAD = (
+    "system",
+    "GPUs",
+    "amdgpu",
+    "/dev/kfd",
+    "ROCm",
+    "packages",
+    "kernels for",
+    "wheels",
+    "settings",
+    "not known",
+)
 
 
 def row(report: Report) -> tuple[str, ...]:

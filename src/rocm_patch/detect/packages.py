@@ -10,6 +10,8 @@ import re
 import sqlite3
 import struct
 import subprocess
+import time
+from collections.abc import Iterator
 
 from rocm_patch.detect.model import Manager, Origin, Package
 from rocm_patch.detect.tree import Tree, clean
@@ -68,7 +70,8 @@ def parse_dpkg_status(data: bytes) -> list[Package]:
             continue
         from debian.deb822 import Deb822  # noqa: PLC0415  # 40 ms that a machine without dpkg need not spend
 
-        fields = Deb822(clean(paragraph).splitlines())
+        # A continued line belongs to none of these fields, whatever the file says.
+        fields = {key: value.split("\n")[0] for key, value in Deb822(clean(paragraph).splitlines()).items()}
         version = fields.get("Version", "")
         state = fields.get("Status", "").split()
         if state[2:3] != ["installed"] or not version:
@@ -157,16 +160,35 @@ def _rpm_sqlite(tree: Tree, path: str) -> list[Package]:
         # immutable: reading must leave neither a lock nor a journal beside a database that is not ours.
         base = sqlite3.connect(f"{local.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
         try:
-            for (blob,) in base.execute("SELECT blob FROM Packages"):
+            end = time.monotonic() + _RPM_SECONDS
+            base.set_progress_handler(lambda: int(time.monotonic() > end), 100_000)
+            for blob in _rpm_blobs(tree, base, path):
                 tags = parse_rpm_header(blob) if isinstance(blob, bytes) else {}
                 version = f"{tags.get(_VERSION, '')}-{tags.get(_RELEASE, '')}"
                 parts = (tags.get(_NAME, ""), version, tags.get(_ARCH, ""), tags.get(_VENDOR, ""))
-                lines.append("\t".join(part.replace("\n", " ").replace("\t", " ") for part in parts))
+                lines.append("\t".join(re.sub(r"\s", " ", part) for part in parts))
         finally:
             base.close()
     except sqlite3.Error as error:
         tree.note(path, f"rpm's database cannot be read: {error}")
     return parse_rpm_lines("\n".join(lines))
+
+
+def _rpm_blobs(tree: Tree, base: sqlite3.Connection, path: str) -> Iterator[object]:
+    """Give the headers of wanted packages, by rpm's own index of names where there is one.
+
+    A view could compute for ever; only real tables are read.
+    """
+    tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if "Packages" not in tables:
+        tree.note(path, "has no table of packages")
+        return
+    if "Name" not in tables:
+        yield from (row[0] for row in base.execute("SELECT blob FROM Packages"))
+        return
+    names = base.execute("SELECT key, hnum FROM Name").fetchall()
+    for number in sorted({number for name, number in names if isinstance(name, str) and WANTED.match(name)}):
+        yield from (row[0] for row in base.execute("SELECT blob FROM Packages WHERE hnum = ?", (number,)))
 
 
 def _rpm_program(tree: Tree) -> list[Package]:

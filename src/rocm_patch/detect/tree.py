@@ -16,6 +16,9 @@ from pathlib import Path
 TEXT_LIMIT = 1 << 20
 #: Names looked at in one folder.
 NAMES_LIMIT = 50_000
+#: Bytes and files of one examination: a tree of endless small files must end as well.
+_TOTAL_LIMIT = 512 << 20
+_READS_LIMIT = 20_000
 _LINKS_LIMIT = 40
 _PARTS_LIMIT = 64
 _NOTES_LIMIT = 200
@@ -38,6 +41,8 @@ class Tree:
         self.links: dict[str, str] = {}
         self.listed: set[str] = set()
         self._unread: set[str] = set()
+        self._bytes = 0
+        self._reads = 0
 
     @property
     def live(self) -> bool:
@@ -122,13 +127,18 @@ class Tree:
         status = self.status(real)
         return None if status is None else (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
 
-    def read(self, path: str, limit: int = TEXT_LIMIT, *, keep: bool = True, head: bool = False) -> bytes | None:
+    def read(
+        self, path: str, limit: int = TEXT_LIMIT, *, keep: bool = True, head: bool = False
+    ) -> bytes | None:
         """Give the first `limit` bytes of a regular file; None if absent or unreadable.
 
         `keep=False` leaves the contents out of a saved fixture; with `head`, no more is wanted.
         """
         real = self.resolve(path)
         if real is None:
+            return None
+        if self._bytes > _TOTAL_LIMIT or self._reads > _READS_LIMIT:
+            self.note(path, "not read: too much was read before")
             return None
         try:
             # Neither a pipe nor a device may be opened: it could block, or do something.
@@ -141,6 +151,8 @@ class Tree:
         except OSError as error:
             self.note(path, _reason(error))
             return None
+        self._bytes += len(data)
+        self._reads += 1
         if len(data) > limit:
             if not head:
                 self.note(path, f"longer than {limit} bytes; the rest is not read")

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.unit.detect import kit
 
 from rocm_patch.detect.model import Report
-from tests.unit.detect import kit
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,8 @@ def _gpus(short: dict[str, Any], data: dict[str, Any]) -> None:
         sub_vendor, sub_device = card["subsystem"].split(":")
         fields = {
             "class": "0x120000" if card.get("accelerator") else "0x030000",
-            "vendor": f"0x{vendor:04x}", "device": f"0x{card['device']:04x}", "revision": f"0x{card['revision']:02x}",
+            "vendor": f"0x{vendor:04x}", "device": f"0x{card['device']:04x}",
+            "revision": f"0x{card['revision']:02x}",
             "subsystem_vendor": f"0x{sub_vendor}", "subsystem_device": f"0x{sub_device}",
             "current_link_speed": "16.0 GT/s PCIe", "current_link_width": "16",
         }  # fmt: skip
@@ -119,15 +120,21 @@ def _gpus(short: dict[str, Any], data: dict[str, Any]) -> None:
             data["empty"].append("/sys/module/amdgpu/refcnt")
             files["/sys/module/amdgpu/parameters/noretry"] = f"{short.get('noretry', -1)}\n"
         files |= {f"{at}/{name}": f"{value}\n" for name, value in fields.items()}
-        links[f"/sys/bus/pci/devices/{address}"] = f"../../../devices/pci0000:00/0000:00:{number + 1:02x}.1/{address}"
+        links[f"/sys/bus/pci/devices/{address}"] = (
+            f"../../../devices/pci0000:00/0000:00:{number + 1:02x}.1/{address}"
+        )
         if one in kfd and driver == "amdgpu" and card.get("gfx"):
             node += 1
             _node(files, node, card, location=bus << 8, minor=128 + number)
     if node:
         links["/sys/class/kfd/kfd"] = "../../devices/virtual/kfd/kfd"
-        files[f"{NODES}/0/properties"] = "cpu_cores_count 16\nsimd_count 0\nmem_banks_count 1\ngfx_target_version 0\n"
+        files[f"{NODES}/0/properties"] = (
+            "cpu_cores_count 16\nsimd_count 0\nmem_banks_count 1\ngfx_target_version 0\n"
+        )
     if short.get("firmware", "rx5" in str(short.get("gpus"))):
-        header = base64.b64encode(struct.pack("<IIHHHHI", 268592, 256, 1, 0, 10, 1, MEC_VERSION) + bytes(228)).decode()
+        header = base64.b64encode(
+            struct.pack("<IIHHHHI", 268592, 256, 1, 0, 10, 1, MEC_VERSION) + bytes(228)
+        ).decode()
         data["binary"] |= {f"/lib/firmware/amdgpu/navi10_{part}.bin": header for part in NAVI10}
 
 
@@ -135,10 +142,13 @@ def _node(files: dict[str, str], node: int, card: dict[str, Any], *, location: i
     integrated = card["card"] in {"raphael", "780m", "cezanne"}
     properties = {
         "cpu_cores_count": 0, "simd_count": card["simds"], "mem_banks_count": 1, "caches_count": 5,
-        "io_links_count": 1, "max_waves_per_simd": 20, "lds_size_in_kb": 64, "wave_front_size": card.get("wave", 32),
-        "array_count": 4, "simd_arrays_per_engine": 2, "cu_per_simd_array": 10, "simd_per_cu": card.get("per_cu", 2),
-        "gfx_target_version": card["gfx"], "vendor_id": 4098, "device_id": card["device"], "location_id": location,
-        "domain": 0, "drm_render_minor": minor, "hive_id": card.get("hive", 0), "fw_version": MEC_VERSION,
+        "io_links_count": 1, "max_waves_per_simd": 20, "lds_size_in_kb": 64,
+        "wave_front_size": card.get("wave", 32),
+        "array_count": 4, "simd_arrays_per_engine": 2, "cu_per_simd_array": 10,
+        "simd_per_cu": card.get("per_cu", 2),
+        "gfx_target_version": card["gfx"], "vendor_id": 4098, "device_id": card["device"],
+        "location_id": location, "domain": 0, "drm_render_minor": minor, "hive_id": card.get("hive", 0),
+        "fw_version": MEC_VERSION,
         "unique_id": card.get("unique", 0), "num_xcc": 1,
     }  # fmt: skip
     files[f"{NODES}/{node}/properties"] = _lines(properties)
@@ -155,7 +165,9 @@ def _lines(values: dict[str, int]) -> str:
 
 def _rights(short: dict[str, Any], data: dict[str, Any]) -> None:
     groups = short.get("groups", ["video", "render"])
-    data["files"]["/etc/passwd"] = "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000:Ada:/home/ada:/bin/bash\n"
+    data["files"]["/etc/passwd"] = (
+        "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000:Ada:/home/ada:/bin/bash\n"
+    )
     numbers = {"root": 0, "video": _VIDEO, "render": _RENDER, "ada": 1000}
     data["files"]["/etc/group"] = "".join(
         f"{name}:x:{number}:{'ada' if name in groups else ''}\n" for name, number in numbers.items()
@@ -171,26 +183,32 @@ def _rights(short: dict[str, Any], data: dict[str, Any]) -> None:
 def _packages(short: dict[str, Any], data: dict[str, Any]) -> None:
     paragraphs = []
     for name, entry in short.get("dpkg", {}).items():
-        version, maker = entry if isinstance(entry, list) else (entry, "Debian ROCm Team <debian-ai@lists.debian.org>")
+        version, maker = (
+            entry if isinstance(entry, list) else (entry, "Debian ROCm Team <debian-ai@lists.debian.org>")
+        )
         paragraphs.append(
             f"Package: {name}\nStatus: install ok installed\nPriority: optional\nSection: devel\n"
             f"Installed-Size: 1024\nMaintainer: {maker}\nArchitecture: amd64\nVersion: {version}\n"
             f"Description: {name}\n a longer text\n .\n of several lines\n"
         )
     if paragraphs:
-        other = "Package: bash\nStatus: install ok installed\nArchitecture: amd64\nVersion: 5.2-1\nDescription: shell\n"
+        other = "Package: bash\nStatus: install ok installed\nVersion: 5.2-1\nDescription: shell\n"
         data["files"]["/var/lib/dpkg/status"] = "\n".join([other, *paragraphs])
     for name, version in short.get("pacman", {}).items():
         place = f"/var/lib/pacman/local/{name}-{version}/desc"
-        data["files"][place] = f"%NAME%\n{name}\n\n%VERSION%\n{version}\n\n%ARCH%\nx86_64\n\n%PACKAGER%\nArch Linux\n"
+        data["files"][place] = (
+            f"%NAME%\n{name}\n\n%VERSION%\n{version}\n\n%ARCH%\nx86_64\n\n%PACKAGER%\nArch Linux\n"
+        )
 
 
 def _torch(files: dict[str, str], site: str, torch: dict[str, Any]) -> None:
     version = torch["version"]
-    files[f"{site}/torch-{version}.dist-info/METADATA"] = f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n"
+    files[f"{site}/torch-{version}.dist-info/METADATA"] = (
+        f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n"
+    )
     values = {key: repr(torch.get(key)) for key in ("cuda", "hip", "xpu")}
     files[f"{site}/torch/version.py"] = (
-        "from typing import Optional\n\n__all__ = ['__version__', 'debug', 'cuda', 'git_version', 'hip', 'xpu']\n"
+        "from typing import Optional\n\n"
         f"__version__ = {version!r}\ndebug = False\ncuda: Optional[str] = {values['cuda']}\n"
         f"git_version = '1eba9b3aa3c43f86f4a2c807ac8e12c4a7767340'\nhip: Optional[str] = {values['hip']}\n"
         f"xpu: Optional[str] = {values['xpu']}\n"

@@ -7,9 +7,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.unit.detect.kit import names, report, source
+
 from rocm_patch.detect.matrix import HEAD, row
 from rocm_patch.detect.model import Report
-from tests.unit.detect.kit import names, report, source
 
 PLACE = Path(__file__).parents[3] / "docs" / "records" / "detect-matrix.md"
 _INTRO = """# What detect says of {count} machines

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
+from tests.unit.detect import kit
 
 import rocm_patch
 from rocm_patch.cli.detect import detect
@@ -24,7 +25,6 @@ from rocm_patch.detect.schema import text
 from rocm_patch.detect.tree import Tree
 from rocm_patch.errors import UsageError
 from rocm_patch.paths import data_root
-from tests.unit.detect import kit
 
 _MACHINE = "rx5600xt-ubuntu-22.04-amd-6.4"
 
@@ -60,7 +60,9 @@ def test_the_published_schema_is_current() -> None:
 
 
 @pytest.mark.parametrize("name", [_MACHINE, "mi300x-x8", "nvidia-only", "rx5700xt-wsl2"])
-def test_json_fits_the_schema_and_runs_nothing(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_fits_the_schema_and_runs_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_args: object, **_options: object) -> None:
         raise AssertionError("a program was started")
 
@@ -78,7 +80,15 @@ def test_json_fits_the_schema_and_runs_nothing(name: str, tmp_path: Path, monkey
 def test_table(tmp_path: Path) -> None:
     kit.build(_MACHINE, tmp_path)
     done = CliRunner().invoke(detect, ["--root", str(tmp_path)], catch_exceptions=False)
-    for word in ("AMD Radeon RX 5600 XT", "gfx1010", "6.0 GiB", "6.4.0-47", "2.6.0+rocm6.4", "usable", "Ubuntu 22.04.5"):
+    for word in (
+        "AMD Radeon RX 5600 XT",
+        "gfx1010",
+        "6.0 GiB",
+        "6.4.0-47",
+        "2.6.0+rocm6.4",
+        "usable",
+        "Ubuntu 22.04.5",
+    ):
         assert word in done.output
     assert "\x1b" not in done.output
 
@@ -102,9 +112,23 @@ def test_a_saved_machine_says_the_same(name: str, tmp_path: Path) -> None:
     place = tmp_path / "saved.yml"
     place.write_text(save(tree, examine(tree, environment=environment), environment), "utf-8")
     again = load(place)
-    second = asdict(examine(unpack(again, tmp_path / "two", place), environment=again["environment"], user=again.get("user")))
+    second = asdict(
+        examine(
+            unpack(again, tmp_path / "two", place), environment=again["environment"], user=again.get("user")
+        )
+    )
     assert "ada" not in place.read_text("utf-8").replace("radar", "")
-    for part in ("os", "kernel", "driver", "firmware", "rocm", "packages", "kernel_folders", "environment", "notes"):
+    for part in (
+        "os",
+        "kernel",
+        "driver",
+        "firmware",
+        "rocm",
+        "packages",
+        "kernel_folders",
+        "environment",
+        "notes",
+    ):
         if part == "kernel":
             first[part].pop("command_line")
             second[part].pop("command_line")
@@ -120,7 +144,9 @@ def test_a_saved_machine_says_the_same(name: str, tmp_path: Path) -> None:
 
 def test_what_is_saved_names_nobody(tmp_path: Path) -> None:
     tree, _ = kit.build("rx5600xt-two-cards", tmp_path)
-    (tmp_path / "proc/cmdline").write_text("root=UUID=6a1e2f30-0000-4000-8000-0123456789ab host=ada-pc amdgpu.runpm=0\n")
+    (tmp_path / "proc/cmdline").write_text(
+        "root=UUID=6a1e2f30-0000-4000-8000-0123456789ab host=ada-pc amdgpu.runpm=0\n"
+    )
     (tmp_path / "etc/environment").write_text("TOKEN=secret\nROCM_PATH=/home/ada/rocm\n")
     (tmp_path / "home" / "ada").mkdir(parents=True)
     saved = yaml.safe_load(save(tree, examine(tree), {"HIP_PATH": "/home/ada/x", "PASSWORD": "secret"}))
@@ -133,7 +159,17 @@ def test_what_is_saved_names_nobody(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["[]", "files: 3", "files: {/../../x: y}", "files: {'': y}", "binary: {/x: '%'}", "owners: {/x: 3}", "a: [", "rpm: [[a]]"]
+    "content",
+    [
+        "[]",
+        "files: 3",
+        "files: {/../../x: y}",
+        "files: {'': y}",
+        "binary: {/x: '%'}",
+        "owners: {/x: 3}",
+        "a: [",
+        "rpm: [[a]]",
+    ],
 )
 def test_files_that_are_no_machine(content: str, tmp_path: Path) -> None:
     place = tmp_path / "m.yml"
@@ -162,7 +198,9 @@ def test_heavy_libraries_are_not_loaded(tmp_path: Path) -> None:
     )
     source = str(Path(rocm_patch.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": source}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -178,7 +216,11 @@ def test_code_is_read_by_a_child_and_remembered(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(code, "_ask", ask)
     for _ in range(2):
         tree = Tree(tmp_path)
-        libraries = [Library("a", "/good.so", None, 1), Library("b", "/bad.so", None, 2), Library("c", "/gone.so", None, 3)]
+        libraries = [
+            Library("a", "/good.so", None, 1),
+            Library("b", "/bad.so", None, 2),
+            Library("c", "/gone.so", None, 3),
+        ]
         code.add_code(tree, libraries, tmp_path / "cache" / "c.json", seconds=9)
         assert [one.code_for for one in libraries] == [["gfx1010"], None, None]
         assert tree.notes == ["/bad.so: its code cannot be read: no"]

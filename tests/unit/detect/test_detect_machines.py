@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 import pytest
 from pydantic import TypeAdapter
+from tests.unit.detect import kit, matrix
 
 from rocm_patch.detect.model import Report
-from tests.unit.detect import kit, matrix
 
 Machine = Callable[[str], Report]
 
@@ -73,7 +73,12 @@ def test_dies_of_one_board_share_a_hive(machine: Machine) -> None:
 def test_a_gpu_that_kfd_does_not_have(machine: Machine) -> None:
     card, refused = machine("rx5600xt-no-atomics").gpus
     assert card.pcie_atomics is False
-    assert (refused.kfd_node, refused.driver, refused.gfx, refused.gfx_source) == (None, "amdgpu", "gfx803", "table")
+    assert (refused.kfd_node, refused.driver, refused.gfx, refused.gfx_source) == (
+        None,
+        "amdgpu",
+        "gfx803",
+        "table",
+    )
     passed, _ = machine("rx5600xt-vfio").gpus
     assert (passed.kfd_node, passed.driver) == (None, "vfio-pci")
     assert machine("rx5600xt-vfio").kernel.iommu == "on"
@@ -125,7 +130,11 @@ def test_makers_of_packages(machine: Machine) -> None:
     ours = machine("rx5600xt-debian-sid-rocm-patch")
     assert {one.name: one.origin for one in ours.packages}["librocblas4"] == "rocm-patch"
     assert not ours.mixed_packages
-    assert [one.name for one in machine("w5700-rhel-9-amd-6.4").packages] == ["linux-firmware", "rocblas", "rocm-core"]
+    assert [one.name for one in machine("w5700-rhel-9-amd-6.4").packages] == [
+        "linux-firmware",
+        "rocblas",
+        "rocm-core",
+    ]
     assert {one.manager for one in machine("rx5700xt-arch").packages} == {"pacman"}
 
 
@@ -145,7 +154,10 @@ def test_rocm_folders_follow_links_once(machine: Machine) -> None:
 
 def test_libraries_are_files_not_links(machine: Machine) -> None:
     libraries = machine("rx5600xt-ubuntu-24.04-mixed").libraries
-    assert [(one.name, one.version) for one in libraries] == [("hsa-runtime64", "1.15.60400"), ("hsa-runtime64", "1.11.0")]
+    assert [(one.name, one.version) for one in libraries] == [
+        ("hsa-runtime64", "1.15.60400"),
+        ("hsa-runtime64", "1.11.0"),
+    ]
 
 
 @pytest.mark.parametrize(

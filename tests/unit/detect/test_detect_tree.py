@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -33,9 +35,9 @@ def test_absolute_links_start_at_the_root(root: Path) -> None:
     assert Tree(root).read("/etc/link") is None
 
 
-def test_a_folder_that_is_a_link_out_lists_nothing(root: Path) -> None:
-    (root / "opt").symlink_to(root.parent)
-    assert Tree(root).names("/opt") == ["etc"]
+def test_a_folder_that_is_a_link_out_lists_the_root(root: Path) -> None:
+    (root / "opt").symlink_to("../..")
+    assert Tree(root).names("/opt") == ["etc", "opt"]
 
 
 def test_loops_become_a_note(root: Path) -> None:
@@ -70,7 +72,8 @@ def test_control_characters_do_not_reach_the_terminal(root: Path) -> None:
 
 def test_folders_where_files_should_be(root: Path) -> None:
     wanted = (
-        "etc/os-release", "etc/group", "proc/cmdline", "var/lib/dpkg/status", "usr/lib/sysimage/rpm/rpmdb.sqlite",
+        "etc/os-release", "etc/group", "proc/cmdline", "var/lib/dpkg/status",
+        "usr/lib/sysimage/rpm/rpmdb.sqlite",
         "opt/rocm-1/.info/version", "dev/kfd", "opt/rocm-1/lib/librocblas.so.4",
         "sys/class/kfd/kfd/topology/nodes/1/properties", "lib/firmware/amdgpu/navi10_mec.bin",
     )  # fmt: skip
@@ -87,8 +90,33 @@ def test_a_database_that_is_none(root: Path) -> None:
     assert "rpm's database cannot be read" in report.notes[0]
 
 
+def test_a_view_is_no_table_of_packages(root: Path) -> None:
+    (root / "var/lib/rpm").mkdir(parents=True)
+    with closing(sqlite3.connect(root / "var/lib/rpm/rpmdb.sqlite")) as base, base:
+        base.execute(
+            "CREATE VIEW Packages AS WITH RECURSIVE n(blob) AS "
+            "(SELECT 1 UNION ALL SELECT blob + 1 FROM n) SELECT blob FROM n"
+        )
+    report = examine(Tree(root))
+    assert report.packages == []
+    assert "has no table of packages" in report.notes[0]
+
+
+def test_reading_ends(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rocm_patch.detect.tree._TOTAL_LIMIT", 100)
+    (root / "etc" / "os-release").write_text("ID=debian\n" * 9)
+    tree = Tree(root)
+    assert [tree.read("/etc/os-release") is None for _ in range(3)] == [False, False, True]
+    assert "too much" in tree.notes[0]
+
+
 def test_natural_order() -> None:
-    assert sorted(["card10", "card2", "renderD128", "card"], key=natural) == ["card", "card2", "card10", "renderD128"]
+    assert sorted(["card10", "card2", "renderD128", "card"], key=natural) == [
+        "card",
+        "card2",
+        "card10",
+        "renderD128",
+    ]
 
 
 @given(st.binary(max_size=64))
@@ -100,7 +128,8 @@ _PATHS = (
     "etc/os-release", "etc/passwd", "etc/group", "etc/environment", "etc/modprobe.d/a.conf", "proc/cmdline",
     "proc/sys/kernel/osrelease", "proc/1/cgroup", "run/systemd/container", "var/lib/dpkg/status",
     "var/lib/rpm/rpmdb.sqlite", "var/lib/pacman/local/rocblas-1/desc", "opt/rocm-1/.info/version",
-    "sys/class/kfd/kfd/topology/nodes/1/properties", "sys/class/kfd/kfd/topology/nodes/1/mem_banks/0/properties",
+    "sys/class/kfd/kfd/topology/nodes/1/properties",
+    "sys/class/kfd/kfd/topology/nodes/1/mem_banks/0/properties",
     "sys/bus/pci/devices/0000:03:00.0/class", "sys/bus/pci/devices/0000:03:00.0/vendor",
     "sys/bus/pci/devices/0000:03:00.0/device", "sys/bus/pci/devices/0000:03:00.0/revision",
     "usr/share/libdrm/amdgpu.ids", "usr/share/misc/pci.ids", "usr/lib/python3/dist-packages/torch/version.py",
@@ -108,11 +137,17 @@ _PATHS = (
 )  # fmt: skip
 _CONTENT = st.one_of(
     st.binary(max_size=60),
-    st.sampled_from([b"0x030000\n", b"0x1002\n", b"0x731f\n", b"simd_count 72\ngfx_target_version 100100\n", b"\xff" * 40]),
+    st.sampled_from(
+        [b"0x030000\n", b"0x1002\n", b"0x731f\n", b"simd_count 72\ngfx_target_version 100100\n", b"\xff" * 40]
+    ),
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.dictionaries(st.sampled_from(_PATHS), st.tuples(_CONTENT, st.booleans()), max_size=12))
 def test_no_tree_brings_detect_down(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, tuple[bytes, bool]]
