@@ -17,12 +17,14 @@ from rich.table import Table
 
 from rocm_patch.errors import VgpuError
 from rocm_patch.sysroot import Bind, Sysroot
+from rocm_patch.vgpu.demo import Outcome, run_demo
 from rocm_patch.vgpu.launch import host_environment, sysroot_view
 from rocm_patch.vgpu.library import find_library
 from rocm_patch.vgpu.probe import probe
 from rocm_patch.vgpu.settings import INJECTIONS, MAX_DEVICES, NOTICE, PROFILES, Settings
 
 _WORK = "/work"
+_TABLE_WIDTH = 110
 
 PROFILE = click.option(
     "--profile", type=click.Choice(PROFILES), default=PROFILES[0], show_default=True, help="Which card."
@@ -140,6 +142,54 @@ def info(*, profile: str, devices: int, as_json: bool) -> None:
 def library_command() -> None:
     """Print the path of the library, building it if need be."""
     click.echo(str(find_library(_say)))
+
+
+@vgpu.command("demo")
+@PROFILE
+@click.option(
+    "--size", type=click.IntRange(16, 4096), default=512, show_default=True, help="Of the matrices in sgemm."
+)
+def demo(*, profile: str, size: int) -> None:
+    """Execute HIP kernels and a rocBLAS sgemm for gfx1010, check their values, show what they executed."""
+    library = find_library(_say)
+    _say(NOTICE)
+    outcome = run_demo(Sysroot.open(), library, Settings(profile=profile), size=size, report=_say)
+    click.echo(outcome.text, nl=False)
+    # Narrower than this, the figures would be cut.
+    width = max(_TABLE_WIDTH, shutil.get_terminal_size().columns)
+    Console(highlight=False, width=width).print(_kernel_table(outcome))
+
+
+def _kernel_table(outcome: Outcome) -> Table:
+    table = Table(title="instructions executed, by kernel", title_justify="left")
+    for heading in (
+        "kernel",
+        "launches",
+        "waves",
+        "instructions",
+        "VALU",
+        "of it FMA",
+        "LDS",
+        "memory",
+        "M/s",
+    ):
+        table.add_column(heading, justify="left" if heading == "kernel" else "right", overflow="ellipsis")
+    table.columns[0].max_width = 30
+    table.columns[0].no_wrap = True
+    for one in outcome.kernels:
+        whole = max(one.instructions, 1)
+        table.add_row(
+            one.name,
+            str(one.launches),
+            str(one.waves),
+            f"{one.instructions:,}",
+            f"{one.valu / whole:.0%}",
+            f"{one.fma / max(one.valu, 1):.0%}",
+            f"{one.lds / whole:.0%}",
+            f"{one.vmem / whole:.0%}",
+            f"{one.instructions / max(one.seconds, 1e-9) / 1e6:.0f}",
+        )
+    return table
 
 
 def _say(line: str) -> None:

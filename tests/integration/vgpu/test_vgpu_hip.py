@@ -8,6 +8,7 @@ import re
 import pytest
 from tests.integration.vgpu.vgputools import Card
 
+from rocm_patch.vgpu.demo import run_demo
 from rocm_patch.vgpu.settings import Settings
 
 pytestmark = [pytest.mark.sysroot, pytest.mark.slow]
@@ -147,3 +148,14 @@ def test_rocminfo_lists_the_card(card: Card) -> None:
 def test_rocm_agent_enumerator_lists_the_card(card: Card) -> None:
     done = card.run("rocm_agent_enumerator", settings=Settings(devices=2))
     assert done.stdout.split().count("gfx1010") == 2, done.stderr
+
+
+def test_the_demonstration_is_right_and_counts_its_kernels(card: Card) -> None:
+    heard: list[str] = []
+    outcome = run_demo(card.root, card.library, Settings(), size=128, report=heard.append)
+    assert outcome.text.endswith("all right\n")
+    assert len(heard) == 2
+    names = [one.name for one in outcome.kernels]
+    assert any(name.startswith("Cijk_") for name in names)
+    assert "_Z3addPKfS0_Pfi" in names
+    assert all(one.instructions > 0 for one in outcome.kernels)
