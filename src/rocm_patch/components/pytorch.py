@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rocm_patch.audit import Options, audit_paths
 from rocm_patch.audit.jsonout import summary_record
+from rocm_patch.components import sdkheaders
 from rocm_patch.components.settings import BuildSettings, cache_problems, load_settings
 from rocm_patch.components.torchwheel import finish_wheel, make_deps
 from rocm_patch.components.tree import copy_tree, merge_tree, sync_tree
@@ -109,6 +110,15 @@ class Build:
                 estimate=self.sdk_cost,
             ),
             Step(
+                name="sdk-headers", does="patch a copy of the SDK's headers", run=self.sdk_headers,
+                after=["sysroot"], outputs=[sdkheaders.FOLDER],
+                inputs={
+                    "wanted": Text([one.model_dump() for one in self.settings.sdk_series]),
+                    "series": Text(sdkheaders.digests(self.settings.sdk_series)),
+                },
+                estimate=lambda: Estimate(disk=10_000_000, seconds=2),
+            ),
+            Step(
                 name="python-env", does="make the build's Python environment", run=self.python_env,
                 inputs={"wheels": Text(wheels), "python": Text(self.request.python)},
                 after=["sources", "sysroot"], outputs=["pyenv"],
@@ -131,7 +141,7 @@ class Build:
             ),
             Step(
                 name="configure", does="configure with CMake, check what it found", run=self.configure,
-                after=["hipify", "deps"], outputs=["configured.json"],
+                after=["hipify", "deps", "sdk-headers"], outputs=["configured.json"],
                 keeps=["src/build/build.ninja"], atomic=False,
                 inputs={
                     "settings": Text(env_digest), "launcher": Text(self.request.launcher),
@@ -232,6 +242,10 @@ class Build:
         described = dict(self.sdk.describe())
         (run.scratch / "sdk.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
 
+    def sdk_headers(self, run: StepRun) -> None:
+        """Patch headers of the SDK that the build compiles in."""
+        sdkheaders.patch_headers(run, self.sdk, self.settings.sdk_series)
+
     def python_env(self, run: StepRun) -> None:
         """Make an environment of the SDK's Python and unpack the wheels into it; nothing is compiled."""
         mount = Mount(run.scratch / "pyenv", PYENV, write=True)
@@ -275,6 +289,7 @@ class Build:
             tools.outside,
             launcher=self.request.launcher,
             cmake_cache=self.settings.cmake_entries(self.places()),
+            first=sdkheaders.first_words(self.folder, self.sdk, self.settings.sdk_series),
         )
         # setup.py does not call CMake again while there is a cache, and CMake reads CFLAGS and
         # CXXFLAGS the first time only: without this, changed settings would be taken for applied.
@@ -335,7 +350,8 @@ class Build:
     @property
     def mounts(self) -> list[Mount]:
         """Give every folder that the build sees."""
-        return [self.src, self.pyenv, self.deps, *self.launcher_mounts]
+        headers = sdkheaders.header_mounts(self.folder, self.sdk, self.settings.sdk_series)
+        return [self.src, self.pyenv, self.deps, *self.launcher_mounts, *headers]
 
     def places(self) -> dict[str, str]:
         """Give what the settings name in braces."""

@@ -61,6 +61,20 @@ class WheelSettings(_Strict):
     allowed_paths: tuple[Allowed, ...] = ()
 
 
+class SdkSeries(_Strict):
+    """Headers of the SDK that this build patches. `headers` is the folder, {rocm} filled in.
+
+    `version_file` in it defines `version_macro`_MAJOR, _MINOR and _PATCH; `versions` leads from
+    that version to the series' folder in patches/<component>/.
+    """
+
+    component: str
+    headers: str
+    version_file: str
+    version_macro: str
+    versions: dict[str, str]
+
+
 class BuildSettings(_Strict):
     """One version's settings. `epoch` in seconds since 1970, UTC."""
 
@@ -73,6 +87,7 @@ class BuildSettings(_Strict):
     cmake_cache: dict[str, str] = {}
     cache: dict[str, bool | str]
     found: tuple[str, ...] = ()
+    sdk_series: tuple[SdkSeries, ...] = ()
     libraries: tuple[str, ...]
     work: dict[str, int]
     disk: Disk

@@ -11,6 +11,7 @@ Knows compilers and launchers; nothing of what is compiled.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -68,12 +69,18 @@ def launcher_env(name: str, sdk: Sdk, mounts: Sequence[Mount]) -> dict[str, str]
 
 
 def write_tools(
-    run: StepRun, sdk: Sdk, folder: Path, *, launcher: str, cmake_cache: Mapping[str, str]
+    run: StepRun,
+    sdk: Sdk,
+    folder: Path,
+    *,
+    launcher: str,
+    cmake_cache: Mapping[str, str],
+    first: Sequence[str] = (),
 ) -> None:
     """Make the folder of tools: clang through the launcher, all else of LLVM linked, our hipcc in bin/.
 
     launcher.cmake there (for CMAKE_PROJECT_TOP_LEVEL_INCLUDES) makes FindHIP take our hipcc
-    and sets `cmake_cache`.
+    and sets `cmake_cache`. `first` are words that hipcc gets before all others.
     """
     folder.mkdir(parents=True, exist_ok=True)
     mount = Mount(folder, TOOLS_INSIDE, write=True)
@@ -81,7 +88,7 @@ def write_tools(
     link = ["ln", "--symbolic", "--force", f"--target-directory={seen}"]
     argv = ["find", sdk.llvm_bin, "-mindepth", "1", "-maxdepth", "1", "-exec", *link, "{}", "+"]
     run.call(sdk.command(argv, mounts=[mount], env={}, cwd="/"))
-    values = {"@LLVM@": sdk.llvm_bin, "@HIPCC@": f"{sdk.rocm_path}/bin/hipcc"}
+    values = {"@LLVM@": sdk.llvm_bin, "@HIPCC@": shlex.join([f"{sdk.rocm_path}/bin/hipcc", *first])}
     values["@LAUNCHER@"] = "" if launcher == "none" else launcher
     for name in ("clang", "clang++"):
         _script(folder / name, "clang", {**values, "@NAME@": name})

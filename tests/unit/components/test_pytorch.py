@@ -16,8 +16,8 @@ from rocm_patch.pipeline.engine import Pipeline
 from rocm_patch.pipeline.model import Request
 
 STEPS = [
-    "sources", "unpack", "series", "sysroot", "python-env", "hipify", "deps", "configure", "compile", "install",
-    "wheel", "audit",
+    "sources", "unpack", "series", "sysroot", "sdk-headers", "python-env", "hipify", "deps", "configure",
+    "compile", "install", "wheel", "audit",
 ]  # fmt: skip
 
 
