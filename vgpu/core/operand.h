@@ -60,7 +60,7 @@ VGPU_INLINE float half_to_float(u32 h) {
     const u32 exponent = o & 0x0f800000u;
     o += (127 - 15) << 23;
     const u32 infinite = o + ((128 - 16) << 23);
-    const u32 tiny = bits(f32(o + (1 << 23)) - f32(magic));
+    const u32 tiny = bits(f32(o + (1 << 23)) - f32(magic)) & 0x7fffffff;   // x - x is -0 when rounding down
     o = exponent == 0x0f800000u ? infinite : exponent == 0 ? tiny : o;
     return f32(o | (h & 0x8000) << 16);
 }

@@ -126,6 +126,8 @@ typename K::T fixup(typename K::T q, typename K::T den, typename K::T num) {
     if (den == 0 || std::isinf(num)) return negative ? -inf : inf;
     if (std::isinf(den) || num == 0) return negative ? -T(0) : T(0);
     if (K::exponent(num) - K::exponent(den) < K::kUnder) return negative ? -T(0) : T(0);
+    // Operands that are finite give no such quotient but by overflow.
+    if (K::exponent(q) == K::kFull) return negative ? -inf : inf;
     return negative ? -std::fabs(q) : std::fabs(q);
 }
 

@@ -19,6 +19,7 @@ VGPU_INLINE float fixup(float q, float den, float num) {
     if ((den == 0 && num == 0) || (std::isinf(den) && std::isinf(num))) return f32(0x7fc00000);
     if (den == 0 || std::isinf(num)) return negative ? -inf : inf;
     if (std::isinf(den) || num == 0) return negative ? -0.0f : 0.0f;
+    if (q - q != 0) return negative ? -inf : inf;   // overflow
     return negative ? -std::fabs(q) : std::fabs(q);
 }
 

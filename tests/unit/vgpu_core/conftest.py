@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import Phase, settings
 
 from tests.unit.vgpu_core.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# A failure names its operands; making it smaller would take longer than finding it.
+settings.register_profile("vgpu_core", deadline=None, database=None, phases=(Phase.explicit, Phase.generate))
+settings.load_profile("vgpu_core")
 
 ROOT = Path(__file__).parents[3]
 

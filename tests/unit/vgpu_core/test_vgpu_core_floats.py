@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import struct
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -21,19 +22,24 @@ if TYPE_CHECKING:
 MODES = (floats.EVEN, floats.UP, floats.DOWN, floats.ZERO)
 
 
-def encodings(fmt: Format) -> st.SearchStrategy[int]:
-    """Encodings of a format: edges, values near each other, anything."""
+def encoding(fmt: Format, draw: random.Random) -> int:
+    """An encoding of a format: an edge, something near one, anything."""
     one = fmt.encode(Fraction(1))
     edges = [0, 1, 2, 1 << fmt.fraction_bits, (1 << fmt.fraction_bits) - 1, one, one + 1, one - 1, one << 1 & ~fmt.sign]
     edges += [fmt.infinity, fmt.infinity - 1, fmt.infinity + 1, fmt.quiet(fmt.infinity)]
-    near = st.integers(one - (3 << fmt.fraction_bits), one + (3 << fmt.fraction_bits))
-    magnitude = st.sampled_from(edges) | near | st.integers(0, fmt.sign - 1)
-    return st.builds(lambda m, s: (m & (fmt.sign - 1)) | (fmt.sign if s else 0), magnitude, st.booleans())
+    near = draw.randint(one - (3 << fmt.fraction_bits), one + (3 << fmt.fraction_bits))
+    magnitude = draw.choice((draw.choice(edges), near, draw.randrange(fmt.sign)))
+    return (magnitude & (fmt.sign - 1)) | draw.choice((0, fmt.sign))
 
 
 def columns(fmt: Format) -> st.SearchStrategy[list[int]]:
     """One source's lanes."""
-    return st.lists(encodings(fmt), min_size=LANES, max_size=LANES)
+
+    def fill(seed: int) -> list[int]:
+        draw = random.Random(seed)  # noqa: S311
+        return [encoding(fmt, draw) for _ in range(LANES)]
+
+    return st.integers(0, (1 << 32) - 1).map(fill)
 
 
 def split(base: int, lanes: list[int], fmt: Format) -> dict[int, list[int]]:
@@ -64,7 +70,7 @@ def run(machine: Machine, name: str, lanes: list[list[int]], mode: int, mods: Mo
     return answer[:LANES]
 
 
-Rounded = {
+ROUND = {
     "add": lambda f, m, a, b: floats.add(f, a, b, m),
     "sub": lambda f, m, a, b: floats.add(f, a, b ^ f.sign, m),
     "subrev": lambda f, m, a, b: floats.add(f, b, a ^ f.sign, m),
@@ -75,15 +81,15 @@ Rounded = {
     "min3": lambda f, _, a, b, c: floats.minimum(f, floats.minimum(f, a, b), c),
     "max3": lambda f, _, a, b, c: floats.minimum(f, floats.minimum(f, a, b, largest=True), c, largest=True),
 }
-ROUNDED = sorted(f"v_{op}_{kind}" for op in Rounded for kind in ("f16", "f32", "f64") if f"v_{op}_{kind}" in ROWS)
+ROUNDED = sorted(f"v_{op}_{kind}" for op in ROUND for kind in ("f16", "f32", "f64") if f"v_{op}_{kind}" in ROWS)
 
 
 @pytest.mark.parametrize("name", ROUNDED)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=6)
 @given(data=st.data(), mode=st.sampled_from(MODES))
 def test_rounded(machine: Machine, name: str, data: st.DataObject, mode: int) -> None:
     _, op, kind = name.split("_")
-    fmt, function = FORMATS[kind.upper()], Rounded[op]
+    fmt, function = FORMATS[kind.upper()], ROUND[op]
     lanes = [data.draw(columns(fmt)) for _ in ROWS[name].src]
     for lane, got in enumerate(run(machine, name, lanes, mode)):
         operands = [column[lane] for column in lanes]
@@ -91,7 +97,7 @@ def test_rounded(machine: Machine, name: str, data: st.DataObject, mode: int) ->
         assert same(fmt, got, want), (name, mode, [hex(x) for x in operands], hex(got), hex(want))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=10)
 @given(a=columns(SINGLE), b=columns(SINGLE), c=columns(SINGLE), neg=st.integers(0, 7), absolute=st.integers(0, 7))
 def test_modifiers(machine: Machine, a: list[int], b: list[int], c: list[int], neg: int, absolute: int) -> None:
     got = run(machine, "v_fma_f32", [a, b, c], floats.EVEN, Mods(neg=neg, absolute=absolute))
@@ -101,7 +107,7 @@ def test_modifiers(machine: Machine, a: list[int], b: list[int], c: list[int], n
 
 
 @pytest.mark.parametrize("omod", [0, 1, 2, 3])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=3)
 @given(a=columns(SINGLE), b=columns(SINGLE))
 def test_clamp_and_omod(machine: Machine, omod: int, a: list[int], b: list[int]) -> None:
     got = run(machine, "v_add_f32", [a, b], floats.EVEN, Mods(clamp=True, omod=omod))
@@ -114,7 +120,7 @@ def test_clamp_and_omod(machine: Machine, omod: int, a: list[int], b: list[int])
 
 
 @pytest.mark.parametrize("name", ["v_cvt_f16_f32", "v_cvt_f32_f16", "v_cvt_f32_f64", "v_cvt_f64_f32"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=6)
 @given(data=st.data(), mode=st.sampled_from(MODES))
 def test_format_conversion(machine: Machine, name: str, data: st.DataObject, mode: int) -> None:
     source, target = FORMATS[ROWS[name].src[0]], FORMATS[ROWS[name].dst]
@@ -131,7 +137,7 @@ TO_INTEGER |= {"v_cvt_u32_f64": (0, (1 << 32) - 1), "v_cvt_i16_f16": (-(1 << 15)
 
 
 @pytest.mark.parametrize("name", sorted(TO_INTEGER))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=6)
 @given(data=st.data())
 def test_to_integer(machine: Machine, name: str, data: st.DataObject) -> None:
     fmt = FORMATS[ROWS[name].src[0]]
@@ -153,7 +159,7 @@ ROUNDERS: dict[str, Callable[[Fraction], int]] = {"trunc": math.trunc, "ceil": m
 
 
 @pytest.mark.parametrize("name", sorted(f"v_{op}_{kind}" for op in ROUNDERS for kind in ("f16", "f32", "f64")))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=3)
 @given(data=st.data())
 def test_round_to_whole(machine: Machine, name: str, data: st.DataObject) -> None:
     _, op, kind = name.split("_")
@@ -184,12 +190,12 @@ TRANSCENDENTAL: dict[str, Callable[[float], float]] = {
     "v_sqrt_f32": lambda x: x if x == 0 else math.sqrt(x),
     "v_rsq_f32": lambda x: 1 / math.sqrt(x) if x else math.copysign(math.inf, x),
     "v_log_f32": lambda x: math.log2(x) if x else -math.inf,
-    "v_exp_f32": lambda x: 2.0**x if x < 1000 else math.inf,
+    "v_exp_f32": lambda x: math.inf if x > 1000 else 2.0**x,
 }
 
 
 @pytest.mark.parametrize("name", sorted(TRANSCENDENTAL))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=6)
 @given(column=columns(SINGLE))
 def test_transcendental(machine: Machine, name: str, column: list[int]) -> None:
     for lane, got in enumerate(run(machine, name, [column], floats.EVEN)):
@@ -199,7 +205,7 @@ def test_transcendental(machine: Machine, name: str, column: list[int]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["f32", "f64"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_division_is_correctly_rounded(machine: Machine, kind: str, data: st.DataObject) -> None:
     """The whole sequence that LLVM emits for a/b: scale, Newton steps, fmas, fix-up."""
@@ -259,7 +265,7 @@ FLOAT_COMPARES = sorted(n for n in ROWS if n.startswith("v_cmp") and n.rsplit("_
 
 
 @pytest.mark.parametrize("name", FLOAT_COMPARES)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3)
 @given(data=st.data())
 def test_float_compare(machine: Machine, name: str, data: st.DataObject) -> None:
     test, kind = name.removeprefix("v_cmpx_").removeprefix("v_cmp_").split("_")
