@@ -19,21 +19,26 @@ from rocm_patch.diagnose.text import Line
 
 #: Characters of a candidate.
 SHORTEST, LONGEST = 12, 100
+#: Squeezed characters from which on a pattern of the catalogue tells its problem.
+TELLING = 16
 #: Lines of a text that are looked at.
 MOST_LINES = 20_000
 #: Words that any log is full of.
 _GENERIC = frozenset(
-    (
-        "a an and as at be by call called can cannot could file files for found from has have in "
-        "info into is it last line lines loaded loading log main module more most name no not of "
-        "on or out package packages path python python3 recent return returned run running see set "
-        "site that the this to traceback true false try type use used using version was warning "
-        "when while will with you your lib usr bin home opt local import def class self none null "
-        "debug start started starting end done ok total time date process thread pid object "
-        "current value device devices driver system support please information error errors failed "
-        "fail building built build install installed kernel linux gpu amd "
-    ).split()
-)
+    [
+        "a", "an", "and", "as", "at", "be", "by", "call", "called", "can", "cannot", "could", "file",
+        "files", "for", "found", "from", "has", "have", "in", "info", "into", "is", "it", "last", "line",
+        "lines", "loaded", "loading", "log", "main", "module", "more", "most", "name", "no", "not", "of",
+        "on", "or", "out", "package", "packages", "path", "python", "python3", "recent", "return",
+        "returned", "run", "running", "see", "set", "site", "that", "the", "this", "to", "traceback",
+        "true", "false", "try", "type", "use", "used", "using", "version", "was", "warning", "when",
+        "while", "will", "with", "you", "your", "lib", "usr", "bin", "home", "opt", "local", "import",
+        "def", "class", "self", "none", "null", "debug", "start", "started", "starting", "end", "done",
+        "ok", "total", "time", "date", "process", "thread", "pid", "object", "current", "value", "device",
+        "devices", "driver", "system", "support", "please", "information", "error", "errors", "failed",
+        "fail", "building", "built", "build", "install", "installed", "kernel", "linux", "gpu", "amd",
+    ]
+)  # fmt: skip
 _TROUBLE = re.compile(
     r"(?i)\b(?:error|fail(?:ed|ure)?|fatal|unable|cannot|could not|not found|unsupported|invalid|"
     r"abort(?:ed|ing)?|refused|denied|timed? ?out|missing|mismatch|undefined|assert(?:ion)?|crash)"
@@ -64,7 +69,7 @@ class Candidate:
 
 def rank(lines: Iterable[Line], catalogue: Catalogue, most: int = 12) -> list[Candidate]:
     """Give the best candidates of a text, best first; none that the catalogue already looks for."""
-    known = [squeeze(_literal(one)) for one in _patterns(catalogue)]
+    known = [one for pattern in _patterns(catalogue) if len(one := squeeze(_literal(pattern))) >= TELLING]
     words = Counter(word for one in _patterns(catalogue) for word in _words(_literal(one)))
     best: dict[str, Candidate] = {}
     seen: Counter[str] = Counter()
@@ -98,16 +103,16 @@ def _parts(text: str) -> list[str]:
 
 def _score(part: str, words: Counter[str]) -> float:
     """Add up how rare the words are; trouble and identifiers count more, a long part no more than a short."""
-    total = 0.0
-    found = _words(part)
-    for word in set(found):
+    weights = []
+    for word in set(_words(part)):
         if word.lower() in _GENERIC:
             continue
-        rarity = 1.0 / (1 + words[word])
         identifier = "_" in word or any(char.isupper() for char in word[1:])
-        total += rarity * (1.8 if identifier else 1.0)
-    trouble = 2.0 if _TROUBLE.search(part) else 0.6
-    return trouble * total / math.sqrt(max(len(found), 3))
+        length = min(len(word), 24) / 8
+        weights.append((2.0 if identifier else 1.0) * length / (1 + words[word]))
+    # Each further word adds less: a long line is no better a sign than a short one.
+    total = sum(weight * 0.6**rank for rank, weight in enumerate(sorted(weights, reverse=True)))
+    return total * (2.0 if _TROUBLE.search(part) else 0.6)
 
 
 def _words(text: str) -> list[str]:
@@ -128,4 +133,4 @@ def _patterns(catalogue: Catalogue) -> list[Pattern]:
 
 
 def _literal(pattern: Pattern) -> str:
-    return pattern.needs if isinstance(pattern, Expression) else pattern
+    return pattern.literals()[0] if isinstance(pattern, Expression) else pattern

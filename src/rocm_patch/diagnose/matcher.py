@@ -22,6 +22,8 @@ BLOCK = 1 << 16
 SHORTEST_WRAPPED = 12
 #: Lines over which one pattern may be wrapped, besides its first.
 WRAPS = 2
+#: Lines with an expression's literal, but without a match, for which wrapping is considered.
+WRAP_TRIES = 200
 #: Characters of evidence shown around a hit.
 EVIDENCE = 300
 
@@ -65,8 +67,9 @@ class Matcher:
         ]
         self._literals: dict[str, list[int]] = {}
         for number, one in enumerate(patterns):
-            literal = squeeze(one.needs if isinstance(one, Expression) else one)
-            self._literals.setdefault(literal, []).append(number)
+            for literal in one.literals() if isinstance(one, Expression) else [one]:
+                self._literals.setdefault(squeeze(literal), []).append(number)
+        self._misses = [0] * len(self.patterns)
 
     def run(self, lines: Iterable[Line], found: Callable[[Hit], None], wanted: set[int]) -> None:
         """Report hits in the order of lines. Patterns outside `wanted` are not looked for; it may shrink."""
@@ -106,10 +109,14 @@ class Matcher:
         beyond = block.lines[max(0, row - 1)].text[-EVIDENCE:] if row else ""
         after = block.lines[end + 1].text[:EVIDENCE] if end + 1 < len(block.lines) else ""
         whole = "".join(here)
-        for text in (whole, " ".join(here), whole + after, f"{whole} {after}", beyond + whole):
+        texts = [whole]
+        if self._misses[number] < WRAP_TRIES:
+            texts += [" ".join(here), whole + after, f"{whole} {after}", beyond + whole]
+        for text in texts:
             match = regex.search(text)
             if match:
                 return Hit(block.lines[row].number, number, _around(text, match.start()))
+        self._misses[number] += 1
         return None
 
 

@@ -31,8 +31,7 @@ class Redactor:
         """Give the text without names, addresses, serial numbers and secrets."""
         for kind, regex in _SECRETS:
             text = regex.sub(self._replacing(kind), text)
-        for kind, regex in _NAMES:
-            text = self._names(kind, regex, text)
+        text = self._names(text)
         for kind, regex in _ADDRESSES:
             text = regex.sub(self._replacing(kind), text)
         return text
@@ -41,15 +40,15 @@ class Redactor:
         """Say what was taken out, a line a kind."""
         return [f"{kind}: {count}" for kind, count in sorted(self.counts.items())]
 
-    def _names(self, kind: str, regex: re.Pattern[str], text: str) -> str:
+    def _names(self, text: str) -> str:
         """Find names where they stand by rule, then replace them wherever they stand."""
-        names = {match["name"] for match in regex.finditer(text)}
-        names = {
-            name
-            for name in names
-            if len(name) >= _SHORTEST and name.lower() not in _COMMON_NAMES and name[0] != "<"
-        }
-        for name in sorted(names, key=lambda one: (-len(one), one)):
+        found: dict[str, str] = {}
+        for kind, regex in _NAMES:
+            for match in regex.finditer(text):
+                name = match["name"]
+                if len(name) >= _SHORTEST and name.lower() not in _COMMON_NAMES:
+                    found.setdefault(name, kind)
+        for name, kind in sorted(found.items(), key=lambda item: (-len(item[0]), item[0])):
             whole = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-])")
             text = whole.sub(self._replacing(kind), text)
         return text

@@ -30,11 +30,19 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Gate = Annotated[str, StringConstraints(min_length=3, max_length=80)]
+Literals = Gate | Annotated[list[Gate], Field(min_length=2)]
+
+
 class Expression(Model):
-    """A bounded expression; `needs` is a literal that each matching line holds (any case)."""
+    """A bounded expression; each matching line holds `needs`, or one of them (any case)."""
 
     regex: Annotated[str, StringConstraints(min_length=4, max_length=300)]
-    needs: Annotated[str, StringConstraints(min_length=3, max_length=80)]
+    needs: Literals
+
+    def literals(self) -> list[str]:
+        """Give the literals of which a matching line holds one."""
+        return [self.needs] if isinstance(self.needs, str) else self.needs
 
     @model_validator(mode="after")
     def _bounded(self) -> Expression:
