@@ -132,7 +132,7 @@ class Build:
             ),
             Step(
                 name="deps", does="make what the wheel links with, for its glibc floor", run=self.link_parts,
-                after=["sources", "sysroot"], outputs=["deps"],
+                after=["sources", "sysroot"], outputs=["deps"], definition=2,
                 inputs={
                     "data": Files((*deps.data_files(), sonames_file(self.settings.wheel.table))),
                     "flags": Text(self.settings.environment["CXXFLAGS"]),
