@@ -129,3 +129,15 @@ class VgpuError(RocmPatchError):
     """The virtual GPU cannot be built, found or started."""
 
     exit_code = 80
+
+
+class ValidationError(RocmPatchError):
+    """The GPU suite cannot be run, or what it ran speaks against the build."""
+
+    exit_code = 90
+
+
+class NoGpuError(ValidationError):
+    """torch sees no GPU that could be validated."""
+
+    exit_code = 91

@@ -1,0 +1,165 @@
+"""Processes that run the suite's tests, one at a time each, and survive none of their crashes.
+
+A worker is `PYTHON -m pytest` with the suite's feed plugin (tests/gpu/feed.py): test ids go
+in on standard input, JSON lines come back on a pipe. The end of the pipe or silence beyond
+the limit is the verdict on the test that was running. Knows the protocol, not the tests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from rocm_patch.errors import ValidationError
+
+#: Bytes of a process's own output that are kept with a crash.
+TAIL = 3000
+
+
+class GoneError(Exception):
+    """The process ended instead of answering; holds how and its last words."""
+
+    def __init__(self, how: str, words: str) -> None:
+        super().__init__(how)
+        self.how = how
+        self.words = words
+
+
+class HungError(Exception):
+    """No answer within the limit."""
+
+
+@attrs.define
+class Command:
+    """How a worker is started: the Python with torch, the suite's folder, pytest's options."""
+
+    python: str
+    suite: Path
+    options: Sequence[str] = ()
+    environment: dict[str, str] = attrs.field(factory=dict)
+
+    def words(self, fd: int) -> list[str]:
+        """Give the argument list."""
+        settings = ["-c", str(self.suite / "pytest.ini"), "--rootdir", str(self.suite)]
+        quiet = ["-q", "--no-header", "-p", "feed", f"--feed-fd={fd}"]
+        return [self.python, "-m", "pytest", *settings, *quiet, *self.options, str(self.suite)]
+
+    def variables(self) -> dict[str, str]:
+        """Give the environment: the suite's folder on Python's path, no byte code written into it."""
+        path = os.pathsep.join(p for p in (str(self.suite), os.environ.get("PYTHONPATH", "")) if p)
+        return os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"} | self.environment
+
+
+class Worker:
+    """One process; use as a context manager, so that it never outlives the run."""
+
+    def __init__(self, command: Command, log: Path) -> None:
+        self.command = command
+        self.log = log
+        self.buffer = b""
+        self.process: subprocess.Popen[bytes] | None = None
+        self.pipe = -1
+
+    def start(self, limit: float) -> dict[str, Any]:
+        """Start the process and give its `collected` message; GoneError or HungError where none comes."""
+        self.stop()
+        self.buffer = b""
+        self.pipe, theirs = os.pipe()
+        try:
+            with self.log.open("ab") as log:
+                self.process = subprocess.Popen(
+                    self.command.words(theirs),
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(theirs,),
+                    cwd=self.command.suite,
+                    env=self.command.variables(),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise ValidationError(
+                f"{self.command.python} cannot be started",
+                cause=str(error),
+                step="name the Python that has torch: --python /path/to/python",
+            ) from error
+        finally:
+            os.close(theirs)
+        return self._receive(limit)
+
+    def run(self, test: str, limit: float) -> dict[str, Any]:
+        """Run one test and give its `finished` message."""
+        if self.process is None or self.process.stdin is None:
+            raise GoneError("was not started", "")
+        try:
+            self.process.stdin.write(test.encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise self._gone() from None
+        return self._receive(limit)
+
+    def _receive(self, limit: float) -> dict[str, Any]:
+        until = time.monotonic() + limit
+        while b"\n" not in self.buffer:
+            left = until - time.monotonic()
+            if left <= 0 or not select.select([self.pipe], [], [], left)[0]:
+                raise HungError
+            data = os.read(self.pipe, 1 << 16)
+            if not data:
+                raise self._gone()
+            self.buffer += data
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def _gone(self) -> GoneError:
+        code = self.process.wait() if self.process is not None else 0
+        how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return GoneError(how, self.last_words())
+
+    def last_words(self) -> str:
+        """Give the end of the process's own output: a GPU fault is told there."""
+        if not self.log.is_file():
+            return ""
+        return self.log.read_bytes()[-TAIL:].decode(errors="replace")
+
+    def stop(self) -> None:
+        """End the process and what it started; an idle one is let go first."""
+        process, self.process = self.process, None
+        if process is not None:
+            if process.stdin is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.close()
+            # The group is this worker's own (start_new_session), so nothing else is met.
+            with contextlib.suppress(ProcessLookupError):
+                try:
+                    process.wait(5)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+        if self.pipe >= 0:
+            os.close(self.pipe)
+            self.pipe = -1
+
+    def kill(self) -> None:
+        """End a process that hangs, at once."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.stop()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
