@@ -60,7 +60,7 @@ def _ask(path: Path, seconds: float) -> list[str] | str:
         return f"its code was not read within {seconds:.0f} s"
     if done.returncode:
         return f"its code cannot be read: {done.stderr.decode('utf-8', 'replace').strip()[-200:]}"
-    return [str(one) for one in json.loads(done.stdout)]
+    return sorted((str(one) for one in json.loads(done.stdout)), key=lambda one: (len(one), one))
 
 
 def _load(cache: Path) -> dict[str, list[str]]:

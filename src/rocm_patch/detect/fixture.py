@@ -41,7 +41,7 @@ _RPM_TAGS = (1000, 1001, 1002, 1022, 1011)
 def save(tree: Tree, report: Report, environment: Mapping[str, str]) -> str:
     """Give the YAML of what was read, without names, ids and serial numbers of this machine."""
     names = _Names(tree, report)
-    data: dict[str, Any] = {"environment": {}, "user": "user" if report.access.user else None}
+    data: dict[str, Any] = {"environment": {}, "user": names.hide(report.access.user or "")}
     kept = {name: value for name, value in environment.items() if VARIABLES.fullmatch(name)}
     data["environment"] = {name: names.hide(value) for name, value in sorted(kept.items())}
     files: dict[str, str] = {}
