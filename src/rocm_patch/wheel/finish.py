@@ -49,7 +49,7 @@ def finish(wheel: Path, out: Path, given: Given, *, inside: Inside, table: Table
     vendor.drop_litter(tree)
     vendor.strip_debug(inside, tree)
     tree = vendor.graft(inside, tree, scratch / "graft", tools=given.tools, table=table, python=given.python)
-    vendor.strip_debug(inside, tree)
+    # Not stripped again: Debian's libraries are, and strip may break what patchelf has moved.
     vendor.set_search_paths(inside, tree, table)
     describe(tree, given, Origins(inside.root, inside.lock), table)
     out.mkdir(parents=True, exist_ok=True)
