@@ -54,6 +54,10 @@ def find_access(tree: Tree, user: str | None) -> Access:
             ids.add(gid)
     names = {number: name for name, (number, _) in groups.items()}
     access = Access(user=user, groups=sorted(names.get(one, str(one)) for one in ids))
+    if ask_kernel:
+        access.groups_at_next_login = sorted(
+            name for name, (number, members) in groups.items() if user in members and number not in ids
+        )
     paths = ["/dev/kfd", *(f"/dev/dri/{name}" for name in tree.names("/dev/dri", _DRI))]
     access.devices = [_device(tree, path, uid, ids, names, ask_kernel=ask_kernel) for path in paths]
     return access

@@ -59,6 +59,8 @@ class Package:
     manager: Manager
     origin: Origin
     architecture: str | None = None
+    #: Release of ROCm that one of AMD's packages belongs to, as its version says.
+    release: str | None = None
 
 
 @dataclass
@@ -156,6 +158,8 @@ class Access:
 
     user: str | None = None
     groups: list[str] = field(default_factory=list)
+    #: Groups that the group file gives the user and that the next login brings.
+    groups_at_next_login: list[str] = field(default_factory=list)
     devices: list[Device] = field(default_factory=list)
 
 

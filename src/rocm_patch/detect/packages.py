@@ -128,6 +128,7 @@ def _package(name: str, version: str, manager: Manager, maker: str, arch: str | 
         manager=manager,
         origin=origin_of(name, version, maker),
         architecture=arch or None,
+        release=rocm_release(version),
     )
 
 

@@ -60,6 +60,8 @@ def _machine(report: Report) -> Table:
         known = bool(firmware.missing) or firmware.chip == "navi10"
         table.add_row("firmware", f"{firmware.chip}: {count} files{', ' + missing if known else ''}")
     table.add_row("user", escape(f"{report.access.user or 'not known'} ({', '.join(report.access.groups)})"))
+    if report.access.groups_at_next_login:
+        table.add_row("", escape(f"from the next login also {', '.join(report.access.groups_at_next_login)}"))
     for device in report.access.devices:
         if device.path == "/dev/kfd" or "render" in device.path:
             table.add_row(device.path, _right(device.exists, device.usable, device.group))
