@@ -39,11 +39,15 @@ def problems_folder() -> Path:
 
 def load_catalogue(folder: Path | None = None) -> Catalogue:
     """Read every file of the catalogue. DataError names the file and the key that is wrong."""
-    return _load(folder or problems_folder())
+    folder = folder or problems_folder()
+    stats = [(str(path), path.stat()) for path in sorted(folder.rglob("*.yml"))]
+    return _load(folder, tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats))
 
 
 @cache
-def _load(folder: Path) -> Catalogue:
+def _load(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Catalogue:
+    """Read the files once for each state of the folder, which `stamps` tells apart."""
+    del stamps
     files = sorted(folder.glob("*.yml"))
     if not files:
         raise DataError(
