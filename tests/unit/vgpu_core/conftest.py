@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import Phase, settings
-
 from tests.unit.vgpu_core.machine import Machine
 
 if TYPE_CHECKING:
@@ -25,13 +24,21 @@ ROOT = Path(__file__).parents[3]
 
 def build(target: Path) -> None:
     """Configure and build the tests of the core with the portable handlers alone."""
-    configure = ["cmake", "-S", str(ROOT / "vgpu"), "-B", str(target), "-DVGPU_PARTS=isa;core", "-DVGPU_TESTS=ON"]
+    configure = [
+        "cmake",
+        "-S",
+        str(ROOT / "vgpu"),
+        "-B",
+        str(target),
+        "-DVGPU_PARTS=isa;core",
+        "-DVGPU_TESTS=ON",
+    ]
     configure += ["-DVGPU_HOST_BUILDS=portable"]
     if shutil.which("ccache"):
         configure.append("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
     tools = ["vgpu-step", "vgpu-exec", "vgpu_core_handlers_test"]
     for command in (configure, ["cmake", "--build", str(target), "--target", *tools]):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             pytest.fail(f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
 

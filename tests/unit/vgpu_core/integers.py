@@ -31,7 +31,13 @@ def bfe(value: int, offset: int, width: int, *, sign: bool) -> int:
     if width == 0:
         return 0
     field = (signed(value) if sign else value) >> offset
-    return (signed(field, width) if sign and offset + width < 32 else field if sign else field & ((1 << width) - 1)) & M32
+    return (
+        signed(field, width)
+        if sign and offset + width < 32
+        else field
+        if sign
+        else field & ((1 << width) - 1)
+    ) & M32
 
 
 def clz(value: int, bits: int = 32) -> int:
@@ -81,7 +87,10 @@ def perm(a: int, b: int, select: int) -> int:
 
 def lerp(a: int, b: int, c: int) -> int:
     """v_lerp_u8."""
-    return sum(((x + y + (z & 1)) >> 1) << (8 * k) for k, (x, y, z) in enumerate(zip(octets(a), octets(b), octets(c), strict=True)))
+    return sum(
+        ((x + y + (z & 1)) >> 1) << (8 * k)
+        for k, (x, y, z) in enumerate(zip(octets(a), octets(b), octets(c), strict=True))
+    )
 
 
 def middle(a: int, b: int, c: int) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tests.unit.vgpu_core.table import hexadecimal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 LANES = 32
 
@@ -26,7 +26,7 @@ class Machine:
 
     def __init__(self, tool: Path) -> None:
         """Start the tool."""
-        self.process = subprocess.Popen(  # noqa: S603
+        self.process = subprocess.Popen(
             [str(tool)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
 
@@ -52,8 +52,8 @@ class Machine:
         self,
         words: list[int],
         *,
-        vgprs: dict[int, Sequence[int]] | None = None,
-        scalars: dict[int, int] | None = None,
+        vgprs: Mapping[int, Sequence[int]] | None = None,
+        scalars: Mapping[int, int] | None = None,
         read: Sequence[str],
         wave: int = 32,
         extra: Sequence[str] = (),

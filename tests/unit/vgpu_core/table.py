@@ -88,7 +88,9 @@ def dpp16(name: str, dst: int, src0: int, ctrl: int, *, bound: bool = False, fi:
     return [vop1_word(name, dst, 250), src0 | ctrl << 8 | fi << 18 | bound << 19 | 0xFF << 24]
 
 
-def sdwa1(name: str, dst: int, src0: int, dst_sel: int, unused: int, src_sel: int, *, sext: bool = False) -> list[int]:
+def sdwa1(
+    name: str, dst: int, src0: int, *, dst_sel: int, unused: int, src_sel: int, sext: bool = False
+) -> list[int]:
     """VOP1 with SDWA; src0 is a VGPR number."""
     return [vop1_word(name, dst, 249), src0 | dst_sel << 8 | unused << 11 | src_sel << 16 | sext << 19]
 
@@ -103,12 +105,14 @@ def scalar(name: str, dst: int, sources: list[int]) -> list[int]:
     return [2 << 30 | row.opcode << 23 | dst << 16 | sources[1] << 8 | sources[0]]
 
 
-def ds(name: str, dst: int, addr: int, data: int, data1: int = 0, offset: int = 0) -> list[int]:
+def ds(name: str, dst: int, addr: int, data: int = 0, *, data1: int = 0, offset: int = 0) -> list[int]:
     """An LDS instruction; all operands are VGPR numbers."""
     return [0x36 << 26 | ROWS[name].opcode << 18 | offset, dst << 24 | data1 << 16 | data << 8 | addr]
 
 
-def global_memory(name: str, dst: int, addr: int, data: int, *, glc: bool = False, offset: int = 0) -> list[int]:
+def global_memory(
+    name: str, dst: int, addr: int, data: int, *, glc: bool = False, offset: int = 0
+) -> list[int]:
     """A GLOBAL instruction with a 64-bit VGPR address."""
     word0 = 0x37 << 26 | ROWS[name].opcode << 18 | glc << 16 | 2 << 14 | (offset & 0xFFF)
     return [word0, dst << 24 | NULL << 16 | data << 8 | addr]

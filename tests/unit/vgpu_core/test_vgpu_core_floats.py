@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.vgpu_core import floats
 from tests.unit.vgpu_core.floats import DOUBLE, FORMATS, HALF, SINGLE, Format
-from tests.unit.vgpu_core.machine import LANES, Machine
+from tests.unit.vgpu_core.machine import LANES
 from tests.unit.vgpu_core.table import ROWS, VGPR, Mods, vop3
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.unit.vgpu_core.machine import Machine
 
 MODES = (floats.EVEN, floats.UP, floats.DOWN, floats.ZERO)
 
@@ -25,7 +27,17 @@ MODES = (floats.EVEN, floats.UP, floats.DOWN, floats.ZERO)
 def encoding(fmt: Format, draw: random.Random) -> int:
     """An encoding of a format: an edge, something near one, anything."""
     one = fmt.encode(Fraction(1))
-    edges = [0, 1, 2, 1 << fmt.fraction_bits, (1 << fmt.fraction_bits) - 1, one, one + 1, one - 1, one << 1 & ~fmt.sign]
+    edges = [
+        0,
+        1,
+        2,
+        1 << fmt.fraction_bits,
+        (1 << fmt.fraction_bits) - 1,
+        one,
+        one + 1,
+        one - 1,
+        one << 1 & ~fmt.sign,
+    ]
     edges += [fmt.infinity, fmt.infinity - 1, fmt.infinity + 1, fmt.quiet(fmt.infinity)]
     near = draw.randint(one - (3 << fmt.fraction_bits), one + (3 << fmt.fraction_bits))
     magnitude = draw.choice((draw.choice(edges), near, draw.randrange(fmt.sign)))
@@ -56,7 +68,9 @@ def same(fmt: Format, got: int, want: int) -> bool:
     return got == want
 
 
-def run(machine: Machine, name: str, lanes: list[list[int]], mode: int, mods: Mods | None = None) -> list[int]:
+def run(
+    machine: Machine, name: str, lanes: list[list[int]], mode: int, mods: Mods | None = None
+) -> list[int]:
     """The destination lanes of a float instruction."""
     row = ROWS[name]
     sources = [FORMATS.get(kind, SINGLE) for kind in row.src]
@@ -64,13 +78,18 @@ def run(machine: Machine, name: str, lanes: list[list[int]], mode: int, mods: Mo
     for k, column in enumerate(lanes):
         vgprs |= split(2 * k + 2, column, sources[k])
     codes = [VGPR + 2 * k + 2 for k in range(len(lanes))]
-    answer = machine.step(vop3(name, 20, codes, mods), vgprs=vgprs, read=["v 20", "v 21"], extra=[f"mode {0x3F0 | mode | mode << 2:x}"])
+    answer = machine.step(
+        vop3(name, 20, codes, mods),
+        vgprs=vgprs,
+        read=["v 20", "v 21"],
+        extra=[f"mode {0x3F0 | mode | mode << 2:x}"],
+    )
     if row.dst == "F64":
         return [lo | hi << 32 for lo, hi in zip(answer[:LANES], answer[LANES:], strict=True)]
     return answer[:LANES]
 
 
-ROUND = {
+ROUND: dict[str, Callable[..., int]] = {
     "add": lambda f, m, a, b: floats.add(f, a, b, m),
     "sub": lambda f, m, a, b: floats.add(f, a, b ^ f.sign, m),
     "subrev": lambda f, m, a, b: floats.add(f, b, a ^ f.sign, m),
@@ -81,7 +100,9 @@ ROUND = {
     "min3": lambda f, _, a, b, c: floats.minimum(f, floats.minimum(f, a, b), c),
     "max3": lambda f, _, a, b, c: floats.minimum(f, floats.minimum(f, a, b, largest=True), c, largest=True),
 }
-ROUNDED = sorted(f"v_{op}_{kind}" for op in ROUND for kind in ("f16", "f32", "f64") if f"v_{op}_{kind}" in ROWS)
+ROUNDED = sorted(
+    f"v_{op}_{kind}" for op in ROUND for kind in ("f16", "f32", "f64") if f"v_{op}_{kind}" in ROWS
+)
 
 
 @pytest.mark.parametrize("name", ROUNDED)
@@ -98,11 +119,18 @@ def test_rounded(machine: Machine, name: str, data: st.DataObject, mode: int) ->
 
 
 @settings(max_examples=10)
-@given(a=columns(SINGLE), b=columns(SINGLE), c=columns(SINGLE), neg=st.integers(0, 7), absolute=st.integers(0, 7))
-def test_modifiers(machine: Machine, a: list[int], b: list[int], c: list[int], neg: int, absolute: int) -> None:
+@given(
+    a=columns(SINGLE), b=columns(SINGLE), c=columns(SINGLE), neg=st.integers(0, 7), absolute=st.integers(0, 7)
+)
+def test_modifiers(
+    machine: Machine, *, a: list[int], b: list[int], c: list[int], neg: int, absolute: int
+) -> None:
     got = run(machine, "v_fma_f32", [a, b, c], floats.EVEN, Mods(neg=neg, absolute=absolute))
     for lane, operands in enumerate(zip(a, b, c, strict=True)):
-        changed = [(x & 0x7FFFFFFF if absolute >> k & 1 else x) ^ (0x80000000 if neg >> k & 1 else 0) for k, x in enumerate(operands)]
+        changed = [
+            (x & 0x7FFFFFFF if absolute >> k & 1 else x) ^ (0x80000000 if neg >> k & 1 else 0)
+            for k, x in enumerate(operands)
+        ]
         assert same(SINGLE, got[lane], floats.fma(SINGLE, *changed))
 
 
@@ -126,14 +154,25 @@ def test_format_conversion(machine: Machine, name: str, data: st.DataObject, mod
     source, target = FORMATS[ROWS[name].src[0]], FORMATS[ROWS[name].dst]
     column = data.draw(columns(source))
     if target is HALF and source is SINGLE:
-        column = [x & 0x80000000 | (x & 0x7FFFFFFF) % (40 << 23) + (100 << 23) if i % 2 else x for i, x in enumerate(column)]
+        column = [
+            x & 0x80000000 | (x & 0x7FFFFFFF) % (40 << 23) + (100 << 23) if i % 2 else x
+            for i, x in enumerate(column)
+        ]
     for lane, got in enumerate(run(machine, name, [column], mode)):
         want = floats.convert(source, target, column[lane], mode)
         assert same(target, got, want), (hex(column[lane]), mode, hex(got), hex(want))
 
 
-TO_INTEGER = {"v_cvt_i32_f32": (-(1 << 31), (1 << 31) - 1), "v_cvt_u32_f32": (0, (1 << 32) - 1), "v_cvt_i32_f64": (-(1 << 31), (1 << 31) - 1)}
-TO_INTEGER |= {"v_cvt_u32_f64": (0, (1 << 32) - 1), "v_cvt_i16_f16": (-(1 << 15), (1 << 15) - 1), "v_cvt_u16_f16": (0, (1 << 16) - 1)}
+TO_INTEGER = {
+    "v_cvt_i32_f32": (-(1 << 31), (1 << 31) - 1),
+    "v_cvt_u32_f32": (0, (1 << 32) - 1),
+    "v_cvt_i32_f64": (-(1 << 31), (1 << 31) - 1),
+}
+TO_INTEGER |= {
+    "v_cvt_u32_f64": (0, (1 << 32) - 1),
+    "v_cvt_i16_f16": (-(1 << 15), (1 << 15) - 1),
+    "v_cvt_u16_f16": (0, (1 << 16) - 1),
+}
 
 
 @pytest.mark.parametrize("name", sorted(TO_INTEGER))
@@ -155,10 +194,17 @@ def test_to_integer(machine: Machine, name: str, data: st.DataObject) -> None:
         assert got & mask == want & mask, (hex(raw), hex(got))
 
 
-ROUNDERS: dict[str, Callable[[Fraction], int]] = {"trunc": math.trunc, "ceil": math.ceil, "floor": math.floor, "rndne": round}
+ROUNDERS: dict[str, Callable[[Fraction], int]] = {
+    "trunc": math.trunc,
+    "ceil": math.ceil,
+    "floor": math.floor,
+    "rndne": round,
+}
 
 
-@pytest.mark.parametrize("name", sorted(f"v_{op}_{kind}" for op in ROUNDERS for kind in ("f16", "f32", "f64")))
+@pytest.mark.parametrize(
+    "name", sorted(f"v_{op}_{kind}" for op in ROUNDERS for kind in ("f16", "f32", "f64"))
+)
 @settings(max_examples=3)
 @given(data=st.data())
 def test_round_to_whole(machine: Machine, name: str, data: st.DataObject) -> None:
@@ -168,7 +214,11 @@ def test_round_to_whole(machine: Machine, name: str, data: st.DataObject) -> Non
     for lane, got in enumerate(run(machine, name, [column], floats.EVEN)):
         raw = column[lane]
         negative = bool(raw & fmt.sign)
-        want = fmt.encode(Fraction(ROUNDERS[op](fmt.value(raw))), negative_zero=negative) if fmt.finite(raw) else raw
+        want = (
+            fmt.encode(Fraction(ROUNDERS[op](fmt.value(raw))), negative_zero=negative)
+            if fmt.finite(raw)
+            else raw
+        )
         assert same(fmt, got, want), (hex(raw), hex(got), hex(want))
 
 
@@ -234,7 +284,12 @@ def test_division_is_correctly_rounded(machine: Machine, kind: str, data: st.Dat
         negative = bool((x ^ y) & fmt.sign)
         if fmt.finite(x) and fmt.finite(y) and y & ~fmt.sign:
             want = fmt.encode(fmt.value(x) / fmt.value(y), negative_zero=negative)
-        elif fmt.is_nan(x) or fmt.is_nan(y) or (not fmt.finite(x) and not fmt.finite(y)) or not (x | y) & ~fmt.sign:
+        elif (
+            fmt.is_nan(x)
+            or fmt.is_nan(y)
+            or (not fmt.finite(x) and not fmt.finite(y))
+            or not (x | y) & ~fmt.sign
+        ):
             want = fmt.quiet(fmt.infinity)
         else:
             want = (0 if fmt.finite(x) and y & ~fmt.sign else fmt.infinity) | (fmt.sign if negative else 0)
@@ -242,11 +297,28 @@ def test_division_is_correctly_rounded(machine: Machine, kind: str, data: st.Dat
 
 
 def test_class_bits(machine: Machine) -> None:
-    cases = [0x7F800001, 0x7FC00000, 0xFF800000, 0xBF800000, 0x80000001, 0x80000000, 0, 1, 0x3F800000, 0x7F800000]
+    cases = [
+        0x7F800001,
+        0x7FC00000,
+        0xFF800000,
+        0xBF800000,
+        0x80000001,
+        0x80000000,
+        0,
+        1,
+        0x3F800000,
+        0x7F800000,
+    ]
     for bit, raw in enumerate(cases):
-        answer = machine.step(vop3("v_cmp_class_f32", 16, [VGPR + 2, VGPR + 3]), vgprs={2: [raw], 3: [1 << bit]}, read=["s 16"])
+        answer = machine.step(
+            vop3("v_cmp_class_f32", 16, [VGPR + 2, VGPR + 3]), vgprs={2: [raw], 3: [1 << bit]}, read=["s 16"]
+        )
         assert answer == [0xFFFFFFFF]
-        answer = machine.step(vop3("v_cmp_class_f32", 16, [VGPR + 2, VGPR + 3]), vgprs={2: [raw], 3: [0x3FF ^ 1 << bit]}, read=["s 16"])
+        answer = machine.step(
+            vop3("v_cmp_class_f32", 16, [VGPR + 2, VGPR + 3]),
+            vgprs={2: [raw], 3: [0x3FF ^ 1 << bit]},
+            read=["s 16"],
+        )
         assert answer == [0]
 
 
@@ -261,7 +333,11 @@ COMPARE: dict[str, Callable[[float, float], bool]] = {
     "f": lambda _a, _b: False,
 }
 INVERSE = {"nlt": "lt", "neq": "eq", "nle": "le", "ngt": "gt", "nlg": "lg", "nge": "ge", "u": "o", "tru": "f"}
-FLOAT_COMPARES = sorted(n for n in ROWS if n.startswith("v_cmp") and n.rsplit("_", 1)[1] in ("f16", "f32", "f64") and "class" not in n)
+FLOAT_COMPARES = sorted(
+    n
+    for n in ROWS
+    if n.startswith("v_cmp") and n.rsplit("_", 1)[1] in ("f16", "f32", "f64") and "class" not in n
+)
 
 
 @pytest.mark.parametrize("name", FLOAT_COMPARES)
@@ -273,7 +349,11 @@ def test_float_compare(machine: Machine, name: str, data: st.DataObject) -> None
     a, b = data.draw(columns(fmt)), data.draw(columns(fmt))
     b = [x if i % 5 == 0 else y for i, (x, y) in enumerate(zip(a, b, strict=True))]
     slot = "126" if "cmpx" in name else "16"
-    answer = machine.step(vop3(name, int(slot), [VGPR + 2, VGPR + 4]), vgprs=split(2, a, fmt) | split(4, b, fmt), read=["s " + slot])
+    answer = machine.step(
+        vop3(name, int(slot), [VGPR + 2, VGPR + 4]),
+        vgprs=split(2, a, fmt) | split(4, b, fmt),
+        read=["s " + slot],
+    )
     want = 0
     for i, (x, y) in enumerate(zip(a, b, strict=True)):
         holds = COMPARE[INVERSE.get(test, test)](fmt.as_float(x), fmt.as_float(y)) != (test in INVERSE)

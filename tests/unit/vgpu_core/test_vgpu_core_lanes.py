@@ -36,14 +36,31 @@ def source_lane(ctrl: int, lane: int) -> int | None:
     return row | moved if 0 <= moved < 16 else None
 
 
-CONTROLS = [0x00, 0x1B, 0xE4, 0xFF, 0x101, 0x10F, 0x111, 0x118, 0x121, 0x12F, 0x140, 0x141, 0x150, 0x15D, 0x161, 0x16F]
+CONTROLS = [
+    0x00,
+    0x1B,
+    0xE4,
+    0xFF,
+    0x101,
+    0x10F,
+    0x111,
+    0x118,
+    0x121,
+    0x12F,
+    0x140,
+    0x141,
+    0x150,
+    0x15D,
+    0x161,
+    0x16F,
+]
 
 
 @pytest.mark.parametrize("wave", [32, 64])
 @pytest.mark.parametrize("ctrl", CONTROLS)
 @settings(max_examples=4)
 @given(exec_low=st.integers(0, M32), bound=st.booleans(), fi=st.booleans())
-def test_dpp16(machine: Machine, ctrl: int, wave: int, exec_low: int, bound: bool, fi: bool) -> None:
+def test_dpp16(machine: Machine, *, ctrl: int, wave: int, exec_low: int, bound: bool, fi: bool) -> None:
     words = dpp16("v_mov_b32", 4, 5, ctrl, bound=bound, fi=fi)
     slots = {126: exec_low, 127: exec_low ^ M32}
     answer = machine.step(words, vgprs={5: NUMBERS[:wave], 4: [OLD]}, scalars=slots, read=["v 4"], wave=wave)
@@ -68,11 +85,11 @@ def test_dpp8(machine: Machine) -> None:
 @pytest.mark.parametrize("unused", range(3))
 @settings(max_examples=8)
 @given(src_sel=st.integers(0, 6), value=st.integers(0, M32), sext=st.booleans())
-def test_sdwa(machine: Machine, dst_sel: int, unused: int, src_sel: int, value: int, sext: bool) -> None:
+def test_sdwa(machine: Machine, *, dst_sel: int, unused: int, src_sel: int, value: int, sext: bool) -> None:
     def place(select: int) -> tuple[int, int]:
         return (8 * select, 8) if select < 4 else (16 * (select - 4), 16) if select < 6 else (0, 32)
 
-    words = sdwa1("v_mov_b32", 4, 5, dst_sel, unused, src_sel, sext=sext)
+    words = sdwa1("v_mov_b32", 4, 5, dst_sel=dst_sel, unused=unused, src_sel=src_sel, sext=sext)
     (got, *_) = machine.step(words, vgprs={5: [value], 4: [0x11223344]}, read=["v 4"])
     shift, width = place(src_sel)
     part = value >> shift & ((1 << width) - 1)
@@ -89,20 +106,34 @@ def test_sdwa(machine: Machine, dst_sel: int, unused: int, src_sel: int, value: 
 
 def test_lane_reads_and_writes(machine: Machine) -> None:
     v = {5: NUMBERS[:32]}
-    assert machine.step(vop3("v_readlane_b32", 20, [VGPR + 5, 7]), vgprs=v, scalars={7: 35}, read=["s 20"]) == [NUMBERS[3]]
+    assert machine.step(
+        vop3("v_readlane_b32", 20, [VGPR + 5, 7]), vgprs=v, scalars={7: 35}, read=["s 20"]
+    ) == [NUMBERS[3]]
     first = [vop1_word("v_readfirstlane_b32", 20, VGPR + 5)]
     assert machine.step(first, vgprs=v, scalars={126: 0xFF00}, read=["s 20"]) == [NUMBERS[8]]
     assert machine.step(first, vgprs=v, scalars={126: 0}, read=["s 20"]) == [NUMBERS[0]]
-    written = machine.step(vop3("v_writelane_b32", 5, [7, 130]), vgprs=v, scalars={7: 99, 126: 0}, read=["v 5"])
+    written = machine.step(
+        vop3("v_writelane_b32", 5, [7, 130]), vgprs=v, scalars={7: 99, 126: 0}, read=["v 5"]
+    )
     assert written == [*NUMBERS[:2], 99, *NUMBERS[3:32]]
 
 
 @pytest.mark.parametrize("name", ["v_permlane16_b32", "v_permlanex16_b32"])
 @settings(max_examples=12)
-@given(low=st.integers(0, M32), high=st.integers(0, M32), exec_mask=st.integers(0, M32), fi=st.booleans(), bound=st.booleans())
-def test_permlane(machine: Machine, name: str, low: int, high: int, exec_mask: int, fi: bool, bound: bool) -> None:
+@given(
+    low=st.integers(0, M32),
+    high=st.integers(0, M32),
+    exec_mask=st.integers(0, M32),
+    fi=st.booleans(),
+    bound=st.booleans(),
+)
+def test_permlane(
+    machine: Machine, *, name: str, low: int, high: int, exec_mask: int, fi: bool, bound: bool
+) -> None:
     words = vop3(name, 4, [VGPR + 5, 7, 8], Mods(op_sel=fi | bound << 1))
-    answer = machine.step(words, vgprs={5: NUMBERS[:32], 4: [OLD]}, scalars={7: low, 8: high, 126: exec_mask}, read=["v 4"])
+    answer = machine.step(
+        words, vgprs={5: NUMBERS[:32], 4: [OLD]}, scalars={7: low, 8: high, 126: exec_mask}, read=["v 4"]
+    )
     select = low | high << 32
     for lane, got in enumerate(answer):
         row = lane & 16 ^ (16 if "x16" in name else 0)
@@ -130,7 +161,9 @@ def test_ds_permutations(machine: Machine, lanes: list[int], exec_mask: int) -> 
         assert pushed[lane] == (target.get(lane, 0) if on else OLD)
 
 
-@pytest.mark.parametrize("offset", [0x801F, 0x80B1, 0x041F, 0x7C1F, 0x001F, 0x03E0, 0x1234 & 0x7FFF, 0xC080, 0xC4A3])
+@pytest.mark.parametrize(
+    "offset", [0x801F, 0x80B1, 0x041F, 0x7C1F, 0x001F, 0x03E0, 0x1234 & 0x7FFF, 0xC080, 0xC4A3]
+)
 def test_swizzle(machine: Machine, offset: int) -> None:
     answer = machine.step(ds("ds_swizzle_b32", 4, 1, 0, offset=offset), vgprs={1: NUMBERS[:32]}, read=["v 4"])
     for lane, got in enumerate(answer):
@@ -146,16 +179,29 @@ def test_swizzle(machine: Machine, offset: int) -> None:
 
 
 def test_mbcnt_counts_lower_lanes(machine: Machine) -> None:
-    low = machine.step(vop3("v_mbcnt_lo_u32_b32", 4, [7, VGPR + 5]), vgprs={5: [3]}, scalars={7: M32}, read=["v 4"], wave=64)
-    high = machine.step(vop3("v_mbcnt_hi_u32_b32", 4, [7, VGPR + 5]), vgprs={5: [3]}, scalars={7: M32}, read=["v 4"], wave=64)
+    low = machine.step(
+        vop3("v_mbcnt_lo_u32_b32", 4, [7, VGPR + 5]), vgprs={5: [3]}, scalars={7: M32}, read=["v 4"], wave=64
+    )
+    high = machine.step(
+        vop3("v_mbcnt_hi_u32_b32", 4, [7, VGPR + 5]), vgprs={5: [3]}, scalars={7: M32}, read=["v 4"], wave=64
+    )
     assert low == [3 + min(lane, 32) for lane in range(64)]
     assert high == [3 + max(0, lane - 32) for lane in range(64)]
 
 
 @settings(max_examples=20)
-@given(a=st.integers(0, M32), b=st.integers(0, M32), c=st.integers(0, M32), sel=st.integers(0, 7), sel_hi=st.integers(0, 7), neg=st.integers(0, 7))
-def test_packed_fma(machine: Machine, a: int, b: int, c: int, sel: int, sel_hi: int, neg: int) -> None:
-    words = vop3("v_pk_fma_f16", 4, [VGPR + 1, VGPR + 2, VGPR + 3], Mods(op_sel=sel, op_sel_hi=sel_hi, neg=neg))
+@given(
+    a=st.integers(0, M32),
+    b=st.integers(0, M32),
+    c=st.integers(0, M32),
+    sel=st.integers(0, 7),
+    sel_hi=st.integers(0, 7),
+    neg=st.integers(0, 7),
+)
+def test_packed_fma(machine: Machine, *, a: int, b: int, c: int, sel: int, sel_hi: int, neg: int) -> None:
+    words = vop3(
+        "v_pk_fma_f16", 4, [VGPR + 1, VGPR + 2, VGPR + 3], Mods(op_sel=sel, op_sel_hi=sel_hi, neg=neg)
+    )
     (got, *_) = machine.step(words, vgprs={1: [a], 2: [b], 3: [c]}, read=["v 4"])
 
     def half(k: int, select: int, negate: int) -> int:
@@ -168,8 +214,14 @@ def test_packed_fma(machine: Machine, a: int, b: int, c: int, sel: int, sel_hi: 
 
 
 @settings(max_examples=20)
-@given(a=st.integers(0, M32), b=st.integers(0, M32), c=st.integers(0, M32), sel=st.integers(0, 7), sel_hi=st.integers(0, 7))
-def test_mixed_fma(machine: Machine, a: int, b: int, c: int, sel: int, sel_hi: int) -> None:
+@given(
+    a=st.integers(0, M32),
+    b=st.integers(0, M32),
+    c=st.integers(0, M32),
+    sel=st.integers(0, 7),
+    sel_hi=st.integers(0, 7),
+)
+def test_mixed_fma(machine: Machine, *, a: int, b: int, c: int, sel: int, sel_hi: int) -> None:
     words = vop3("v_fma_mix_f32", 4, [VGPR + 1, VGPR + 2, VGPR + 3], Mods(op_sel=sel, op_sel_hi=sel_hi))
     (got, *_) = machine.step(words, vgprs={1: [a], 2: [b], 3: [c]}, read=["v 4"])
     operands = []
@@ -182,7 +234,9 @@ def test_mixed_fma(machine: Machine, a: int, b: int, c: int, sel: int, sel_hi: i
 
 def test_relative_moves(machine: Machine) -> None:
     """M0 is added to the register number; past the last one is a fault, not a wild access."""
-    moved = machine.step([vop1_word("v_movrels_b32", 4, VGPR + 5)], vgprs={8: NUMBERS[:32]}, scalars={124: 3}, read=["v 4"])
+    moved = machine.step(
+        [vop1_word("v_movrels_b32", 4, VGPR + 5)], vgprs={8: NUMBERS[:32]}, scalars={124: 3}, read=["v 4"]
+    )
     assert moved == NUMBERS[:32]
     assert machine.step(scalar("s_movrels_b32", 20, [4]), scalars={6: 77, 124: 2}, read=["s 20"]) == [77]
     assert len(moved) == LANES

@@ -183,7 +183,10 @@ def test_saveexec(machine: Machine, name: str, width: int, seed: int) -> None:
     set_pair(slots, 4, source)
     set_pair(slots, EXEC, old)
     answer = machine.step(
-        scalar(f"s_{name}_saveexec_b{width}", 20, [4]), scalars=slots, read=["s 20", "s 21", "s 126", "s 127", "s 128"], wave=width
+        scalar(f"s_{name}_saveexec_b{width}", 20, [4]),
+        scalars=slots,
+        read=["s 20", "s 21", "s 126", "s 127", "s 128"],
+        wave=width,
     )
     want = LOGIC[name](source, old) & mask
     assert (answer[0] | answer[1] << 32) & mask == old

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from tests.unit.vgpu_core.integers import VECTOR
 from tests.unit.vgpu_core.table import ROWS
-from tests.unit.vgpu_core.test_vgpu_core_floats import FLOAT_COMPARES, ROUNDED, ROUNDERS, TO_INTEGER, TRANSCENDENTAL
+from tests.unit.vgpu_core.test_vgpu_core_floats import (
+    FLOAT_COMPARES,
+    ROUNDED,
+    ROUNDERS,
+    TO_INTEGER,
+    TRANSCENDENTAL,
+)
 from tests.unit.vgpu_core.test_vgpu_core_integers import CARRY, INTEGER_COMPARES
 from tests.unit.vgpu_core.test_vgpu_core_memory import ATOMICS, DS_NAMES, loads, stores
 from tests.unit.vgpu_core.test_vgpu_core_scalar import LOGIC, SCALAR, TESTS
@@ -22,11 +28,22 @@ WITHOUT = 620
 
 def with_vectors() -> set[str]:
     """Mnemonics that a parametrized test of this folder checks against a definition."""
-    names = {*VECTOR, *CARRY, *INTEGER_COMPARES, *FLOAT_COMPARES, *ROUNDED, *TO_INTEGER, *TRANSCENDENTAL, *SCALAR}
+    names = {
+        *VECTOR,
+        *CARRY,
+        *INTEGER_COMPARES,
+        *FLOAT_COMPARES,
+        *ROUNDED,
+        *TO_INTEGER,
+        *TRANSCENDENTAL,
+        *SCALAR,
+    }
     names |= {f"v_{op}_{kind}" for op in ROUNDERS for kind in ("f16", "f32", "f64")}
     names |= {f"s_{op}_saveexec_b{width}" for op in LOGIC for width in (32, 64)}
     names |= {f"s_{k}_{op}_{kind}" for k in ("cmp", "cmpk") for op in TESTS for kind in ("i32", "u32")}
-    names |= {f"global_atomic_{op}{wide}" for op in ATOMICS for wide in ("", "_x2")} | {f"ds_{op}" for op in DS_NAMES}
+    names |= {f"global_atomic_{op}{wide}" for op in ATOMICS for wide in ("", "_x2")} | {
+        f"ds_{op}" for op in DS_NAMES
+    }
     for prefix in ("ds_read", "global_load"):
         names.update(loads(prefix))
     for prefix in ("ds_write", "global_store"):
@@ -35,7 +52,9 @@ def with_vectors() -> set[str]:
 
 
 def test_every_compute_instruction_has_a_handler(core_tools: Path) -> None:
-    done = subprocess.run([str(core_tools / "vgpu_core_handlers_test")], capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(
+        [str(core_tools / "vgpu_core_handlers_test")], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
 
 
