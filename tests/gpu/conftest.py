@@ -27,7 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--tier", choices=TIERS, default="full", help="how much: quick, slice or full")
     group.addoption("--device", default="cuda:0", help="the GPU under test")
     group.addoption("--mutate", default=None, metavar="NAME", help="plant a defect (suite/mutations.py)")
-    group.addoption("--memory", type=float, default=6.0, metavar="GIB", help="device memory that the suite may take")
+    group.addoption(
+        "--memory", type=float, default=6.0, metavar="GIB", help="device memory that the suite may take"
+    )
     group.addoption("--bench", action="store_true", help="also measure throughput")
 
 

@@ -23,10 +23,16 @@ def main() -> None:
     gpu = torch.device(device)
     torch.cuda.set_device(gpu)
     dist.init_process_group(
-        backend, init_method=f"file://{meeting}", rank=int(rank), world_size=int(world), timeout=timedelta(seconds=60)
+        backend,
+        init_method=f"file://{meeting}",
+        rank=int(rank),
+        world_size=int(world),
+        timeout=timedelta(seconds=60),
     )
     torch.manual_seed(int(rank) + 1)  # unequal on purpose: DDP must send rank 0's weights to all
-    model = DistributedDataParallel(nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 1)).to(gpu), device_ids=[gpu.index])
+    model = DistributedDataParallel(
+        nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 1)).to(gpu), device_ids=[gpu.index]
+    )
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     source = torch.Generator().manual_seed(5)
     x, y = torch.randn(64, 6, generator=source), torch.randn(64, 1, generator=source)

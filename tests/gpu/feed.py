@@ -1,17 +1,16 @@
-"""A pytest plugin: run the tests that are named on standard input, tell the outcome on a pipe.
+"""A pytest plugin: run the tests that are named on one pipe, tell the outcome on another.
 
 `rocm-patch validate` gives tests to one or more such processes, one at a time. When a test
 takes its process down (a GPU fault aborts) or hangs, the runner knows which one it was and
-starts a new process for the rest. Messages are JSON lines on the file descriptor
---feed-fd: `collected` once, `finished` for each test. Without that option the plugin is
-idle. It knows pytest only.
+starts a new process for the rest. Orders are lines on the file descriptor --feed-orders, messages are
+JSON lines on --feed-fd: `collected` once, `finished` for each test. Without these options the
+plugin is idle. It knows pytest only.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from typing import Any
 
@@ -24,15 +23,18 @@ healthy = [lambda: True]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --feed-fd."""
+    """Add the two pipes."""
+    parser.addoption("--feed-orders", type=int, default=None, help="(for rocm-patch validate) whence tests come")
     parser.addoption("--feed-fd", type=int, default=None, help="(for rocm-patch validate) where messages go")
 
 
 class Feed:
     """Holds the pipe and the state of the test that runs."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, orders: int) -> None:
         self.fd = fd
+        self.orders = orders
+        self.broken: list[str] = []
         self.reports: list[pytest.TestReport] = []
 
     def tell(self, **message: Any) -> None:
@@ -47,18 +49,20 @@ class Feed:
         items = {item.nodeid: item for item in session.items}
         self.tell(
             event="collected",
-            tests=[{"id": name, "marks": sorted({m.name for m in item.iter_markers()})} for name, item in items.items()],
+            tests=[
+                {"id": name, "marks": sorted({m.name for m in item.iter_markers()})}
+                for name, item in items.items()
+            ],
             about=getattr(session.config, "about", {}),
-            errors=session.testsfailed,
+            errors=self.broken,
         )
-        for line in sys.stdin:
-            item = items.get(line.strip())
-            if item is None:
-                break
-            self.reports = []
-            begin = time.monotonic()
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
-            self._finish(item, time.monotonic() - begin)
+        with os.fdopen(self.orders) as orders:
+            for line in orders:
+                item = items[line.strip()]
+                self.reports = []
+                begin = time.monotonic()
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+                self._finish(item, time.monotonic() - begin)
         return True
 
     def _finish(self, item: pytest.Item, seconds: float) -> None:
@@ -83,6 +87,11 @@ class Feed:
             # The process's GPU context is lost: every later test would fail for this one's sake.
             os._exit(86)
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep what could not be imported."""
+        if report.failed:
+            self.broken.append(report.longreprtext[-TEXT:])
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the reports of setup, call and teardown."""
         self.reports.append(report)
@@ -92,4 +101,4 @@ def pytest_configure(config: pytest.Config) -> None:
     """Join in where a runner feeds this process."""
     fd = config.getoption("--feed-fd")
     if fd is not None:
-        config.pluginmanager.register(Feed(fd), "feed-loop")
+        config.pluginmanager.register(Feed(fd, config.getoption("--feed-orders")), "feed-loop")

@@ -53,7 +53,10 @@ def test_products(shape: tuple[int, int, int], dtype: torch.dtype, gpu: torch.de
     with gpu_only():
         a @ b
     seconds = _seconds(lambda: a @ b, gpu)
-    record.value("bench", {"name": f"gemm {m}x{k}x{n} {dtype}", "value": 2 * m * k * n / seconds / 1e9, "unit": "GFLOP/s"})
+    record.value(
+        "bench",
+        {"name": f"gemm {m}x{k}x{n} {dtype}", "value": 2 * m * k * n / seconds / 1e9, "unit": "GFLOP/s"},
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
@@ -64,7 +67,9 @@ def test_convolutions(dtype: torch.dtype, gpu: torch.device, record: Record) -> 
         F.conv2d(x, w, padding=1)
     seconds = _seconds(lambda: F.conv2d(x, w, padding=1), gpu)
     work = 2 * 8 * 64 * 64 * 9 * 56 * 56
-    record.value("bench", {"name": f"conv 3x3 64 channels {dtype}", "value": work / seconds / 1e9, "unit": "GFLOP/s"})
+    record.value(
+        "bench", {"name": f"conv 3x3 64 channels {dtype}", "value": work / seconds / 1e9, "unit": "GFLOP/s"}
+    )
 
 
 @pytest.mark.parametrize("name", ["mlp", "resnet", "lstm", "gpt"])

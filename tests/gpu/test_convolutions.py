@@ -20,7 +20,11 @@ from suite.tolerance import check
 
 HALF = (torch.float16, torch.bfloat16)
 CONV: dict[int, Callable[..., torch.Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-TURNED: dict[int, Callable[..., torch.Tensor]] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+TURNED: dict[int, Callable[..., torch.Tensor]] = {
+    1: F.conv_transpose1d,
+    2: F.conv_transpose2d,
+    3: F.conv_transpose3d,
+}
 
 #: name -> dimensions, batch, channels in, out, extent, kernel, options
 FORMS: dict[str, tuple[int, int, int, int, int, int, dict[str, Any]]] = {
@@ -39,7 +43,9 @@ FORMS: dict[str, tuple[int, int, int, int, int, int, dict[str, Any]]] = {
 }
 
 
-def _terms(run: Callable[..., torch.Tensor], tensors: list[torch.Tensor], up: torch.Tensor) -> list[torch.Tensor]:
+def _terms(
+    run: Callable[..., torch.Tensor], tensors: list[torch.Tensor], up: torch.Tensor
+) -> list[torch.Tensor]:
     """Give the magnitudes of the result and of the gradients: everything without its sign."""
     plain = [t.double().abs().requires_grad_() for t in tensors]
     out = run(*plain)
@@ -75,7 +81,11 @@ def _compare(
 @pytest.mark.parametrize("dtype", [torch.float32, *HALF], ids=str)
 @pytest.mark.parametrize("turned", [False, True], ids=["conv", "transposed"])
 def test_convolution(
-    form: str, dtype: torch.dtype, turned: bool, gpu: torch.device, record: Record  # noqa: FBT001
+    form: str,
+    dtype: torch.dtype,
+    turned: bool,
+    gpu: torch.device,
+    record: Record,  # noqa: FBT001
 ) -> None:
     dims, batch, inside, outside, extent, kernel, options = FORMS[form]
     groups = options.get("groups", 1)
@@ -95,7 +105,11 @@ def test_convolution(
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
 @pytest.mark.parametrize("last", [False, True], ids=["nchw", "nhwc"])
 def test_convolution_of_real_size(
-    size: tuple[int, ...], dtype: torch.dtype, last: bool, gpu: torch.device, record: Record  # noqa: FBT001
+    size: tuple[int, ...],
+    dtype: torch.dtype,
+    last: bool,
+    gpu: torch.device,
+    record: Record,  # noqa: FBT001
 ) -> None:
     """Sizes of a ResNet's layers: these pick the tuned kernels."""
     batch, inside, outside, extent, kernel = size

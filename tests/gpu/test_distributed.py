@@ -23,7 +23,9 @@ HERE = Path(__file__).parent
 pytestmark = [pytest.mark.exclusive, pytest.mark.quick]
 
 
-def _start(backend: str, world: int, folder: Path, devices: list[torch.device], task: str) -> list[subprocess.Popen[str]]:
+def _start(
+    backend: str, world: int, folder: Path, devices: list[torch.device], task: str
+) -> list[subprocess.Popen[str]]:
     return [
         subprocess.Popen(
             [sys.executable, str(HERE / "ddp_worker.py"), str(rank), str(world), backend, str(folder / "meeting"), str(devices[rank % len(devices)]), task],

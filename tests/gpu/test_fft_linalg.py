@@ -27,7 +27,9 @@ def _spd(size: int, dtype: torch.dtype, seed: int = 1) -> torch.Tensor:
 
 @pytest.mark.parametrize("dtype", KINDS, ids=str)
 def test_fft(dtype: torch.dtype, tier: str, gpu: torch.device, record: Record) -> None:
-    for size in (1, 8, 15, 17, 64) if tier == "slice" else (1, 2, 8, 15, 17, 64, 97, 100, 1024, 2310, 4099, 65_536):
+    for size in (
+        (1, 8, 15, 17, 64) if tier == "slice" else (1, 2, 8, 15, 17, 64, 97, 100, 1024, 2310, 4099, 65_536)
+    ):
         x = normal(3, size, dtype=dtype, seed=size)
         with gpu_only():
             a = move(x, gpu)
@@ -69,7 +71,14 @@ def test_cholesky_and_solves(dtype: torch.dtype, tier: str, gpu: torch.device, r
             inverse = torch.linalg.inv(move(general, gpu))
             triangle = torch.linalg.solve_triangular(lower, move(b, gpu), upper=False)
         low = lower.cpu().double()
-        check(record, f"L L^T {size}", (low @ low.mT).to(dtype), a.double(), length=size, magnitude=float(a.abs().max()) * 4)
+        check(
+            record,
+            f"L L^T {size}",
+            (low @ low.mT).to(dtype),
+            a.double(),
+            length=size,
+            magnitude=float(a.abs().max()) * 4,
+        )
         assert float(low.triu(1).abs().max() if size > 1 else 0) == 0
         # |A x - b| <= c n eps |A| |x|: the definition of a backward stable solve.
         for name, matrix, answer in (("cholesky", a, by_cholesky), ("solve", general, x)):
@@ -104,7 +113,9 @@ def test_qr_svd_eigh(dtype: torch.dtype, tier: str, gpu: torch.device, record: R
         want = torch.linalg.svdvals(a.double())
         check(record, f"singular values {size}", d, want, magnitude=2 * norm, **kind)
         big = float(s.double().abs().sum(0).max())
-        check(record, f"V L V^T {size}", (vectors * values) @ vectors.mT, s.double(), magnitude=2 * big, **kind)
+        check(
+            record, f"V L V^T {size}", (vectors * values) @ vectors.mT, s.double(), magnitude=2 * big, **kind
+        )
         want = torch.linalg.eigvalsh(s.double())
         check(record, f"eigenvalues {size}", values, want, magnitude=2 * big, **kind)
 

@@ -62,7 +62,8 @@ def test_a_swallowed_departure_is_still_told(gpu: torch.device) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["operator falls back to CPU", "hipBLASLt: falling back to rocBLAS", "executed on the CPU instead"]
+    "text",
+    ["operator falls back to CPU", "hipBLASLt: falling back to rocBLAS", "executed on the CPU instead"],
 )
 def test_a_warning_of_a_fallback_is_stopped(gpu: torch.device, text: str) -> None:
     with pytest.raises(LeftTheGpuError, match="fallback"), gpu_only():

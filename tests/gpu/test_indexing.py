@@ -52,7 +52,9 @@ def test_nonzero_of_matrices(gpu: torch.device, record: Record) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int64, torch.uint8], ids=str)
-def test_masked_select_and_boolean_index(dtype: torch.dtype, tier: str, gpu: torch.device, record: Record) -> None:
+def test_masked_select_and_boolean_index(
+    dtype: torch.dtype, tier: str, gpu: torch.device, record: Record
+) -> None:
     for size in SIZES[tier]:
         for density in DENSITIES:
             x, mask = integers(0, 200, size, seed=3).to(dtype), _mask(size, density, size + 1)
@@ -94,7 +96,9 @@ def test_unique(dtype: torch.dtype, tier: str, gpu: torch.device, record: Record
                 runs, lengths = torch.unique_consecutive(a, return_counts=True)
             wants = torch.unique(x, return_inverse=True, return_counts=True)
             label = f"{size} values below {high}"
-            for name, got, want in zip(("values", "inverse", "counts"), (values, inverse, counts), wants, strict=True):
+            for name, got, want in zip(
+                ("values", "inverse", "counts"), (values, inverse, counts), wants, strict=True
+            ):
                 check(record, f"{label}, {name}", got, want)
             want_runs, want_lengths = torch.unique_consecutive(x, return_counts=True)
             check(record, f"{label}, runs", runs, want_runs)
@@ -110,13 +114,21 @@ def test_unique_rows(gpu: torch.device, record: Record) -> None:
     check(record, "counts", counts, want_counts)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int64, torch.int32, torch.uint8], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.float16, torch.int64, torch.int32, torch.uint8], ids=str
+)
 @pytest.mark.parametrize("descending", [False, True], ids=["up", "down"])
 def test_sort(
-    dtype: torch.dtype, descending: bool, tier: str, gpu: torch.device, record: Record  # noqa: FBT001
+    dtype: torch.dtype,
+    descending: bool,
+    tier: str,
+    gpu: torch.device,
+    record: Record,  # noqa: FBT001
 ) -> None:
     for size in SIZES[tier]:
-        x = (integers(0, 200, size, seed=9) if not dtype.is_floating_point else normal(size, seed=9) * 50).to(dtype)
+        x = (integers(0, 200, size, seed=9) if not dtype.is_floating_point else normal(size, seed=9) * 50).to(
+            dtype
+        )
         with gpu_only():
             a = move(x, gpu)
             values, places = torch.sort(a, descending=descending)
@@ -164,7 +176,9 @@ def test_mode(gpu: torch.device, record: Record) -> None:
 def test_gather_scatter(tier: str, gpu: torch.device, record: Record) -> None:
     for size in [s for s in SIZES[tier] if s]:
         x, up = normal(3, size, seed=12), normal(3, size, seed=13)
-        places = torch.stack([torch.randperm(size, generator=torch.Generator().manual_seed(s)) for s in (1, 2, 3)])
+        places = torch.stack(
+            [torch.randperm(size, generator=torch.Generator().manual_seed(s)) for s in (1, 2, 3)]
+        )
         mine = move(x, gpu).requires_grad_()
         with gpu_only():
             at = move(places, gpu)
@@ -193,7 +207,12 @@ def test_scatter_add_and_index_add(dtype: torch.dtype, tier: str, gpu: torch.dev
                 indexed = torch.zeros(rows, dtype=dtype, device=gpu).index_add(0, at, there)
                 put = torch.zeros(rows, dtype=dtype, device=gpu).index_put((at,), there, accumulate=True)
             for name, got in (("scatter_add", added), ("index_add", indexed), ("index_put", put)):
-                check(record, f"{name} {size} into {rows}", got, want.to(dtype).double() if dtype.is_floating_point else want)
+                check(
+                    record,
+                    f"{name} {size} into {rows}",
+                    got,
+                    want.to(dtype).double() if dtype.is_floating_point else want,
+                )
 
 
 def test_scatter_add_of_matrices(gpu: torch.device, record: Record) -> None:
@@ -202,7 +221,9 @@ def test_scatter_add_of_matrices(gpu: torch.device, record: Record) -> None:
         shape = (9, 33) if dim == 0 else (65, 9)
         with gpu_only():
             got = torch.zeros(shape, device=gpu).scatter_add(dim, move(places, gpu), move(x, gpu))
-            highest = torch.zeros(shape, device=gpu).scatter_reduce(dim, move(places, gpu), move(x, gpu), "amax")
+            highest = torch.zeros(shape, device=gpu).scatter_reduce(
+                dim, move(places, gpu), move(x, gpu), "amax"
+            )
         zero = torch.zeros(shape, dtype=torch.float64)
         size = zero.scatter_add(dim, places, x.double().abs())
         check(record, f"dim {dim}", got, zero.scatter_add(dim, places, x.double()), length=20, magnitude=size)
@@ -232,7 +253,14 @@ def test_scans(dtype: torch.dtype, tier: str, gpu: torch.device, record: Record)
         size = wide.abs().cumsum(dim)
         check(record, f"cumsum, dim {dim}", total, wide.cumsum(dim), length=x.shape[dim], magnitude=size)
         want = (1 + wide * 1e-2).cumprod(dim)
-        check(record, f"cumprod, dim {dim}", product, want, length=x.shape[dim], magnitude=want * x.shape[dim] ** 0.5)
+        check(
+            record,
+            f"cumprod, dim {dim}",
+            product,
+            want,
+            length=x.shape[dim],
+            magnitude=want * x.shape[dim] ** 0.5,
+        )
         want = wide.logcumsumexp(dim)
         check(record, f"logcumsumexp, dim {dim}", logs, want, length=x.shape[dim], magnitude=1 + want.abs())
 

@@ -16,7 +16,11 @@ from suite.record import Record
 from suite.tolerance import check
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
-SIZES = {"slice": (0, 1, 33, 1025), "quick": (0, 1, 33, 1025, 70_001), "full": (0, 1, 3, 31, 33, 64, 255, 257, 1023, 1025, 70_001, 4_194_305, 33_554_435)}
+SIZES = {
+    "slice": (0, 1, 33, 1025),
+    "quick": (0, 1, 33, 1025, 70_001),
+    "full": (0, 1, 3, 31, 33, 64, 255, 257, 1023, 1025, 70_001, 4_194_305, 33_554_435),
+}
 
 Binary = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 ELEMENTWISE: dict[str, Binary] = {
@@ -55,7 +59,9 @@ def _sizes(tier: str) -> tuple[int, ...]:
 @pytest.mark.slice
 @pytest.mark.parametrize("name", ELEMENTWISE)
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
-def test_elementwise_sizes(name: str, dtype: torch.dtype, tier: str, gpu: torch.device, record: Record) -> None:
+def test_elementwise_sizes(
+    name: str, dtype: torch.dtype, tier: str, gpu: torch.device, record: Record
+) -> None:
     run = ELEMENTWISE[name]
     for size in _sizes(tier):
         x, y = normal(size, dtype=dtype, seed=1), normal(size, dtype=dtype, seed=2)

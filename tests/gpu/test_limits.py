@@ -39,7 +39,9 @@ def test_memory_to_its_edge_and_the_error_past_it(gpu: torch.device, memory: int
             with pytest.raises(torch.OutOfMemoryError, match="out of memory"):
                 for number in range(64):
                     kept.append(torch.full((block,), number % 251, dtype=torch.uint8, device=gpu))
-            assert len(kept) * block > 0.7 * memory, f"only {len(kept) * block} of {memory} bytes could be had"
+            assert len(kept) * block > 0.7 * memory, (
+                f"only {len(kept) * block} of {memory} bytes could be had"
+            )
             count = len(kept)
             del kept[-1]  # the reading below needs a little room itself
             ends = [(int(x[0]), int(x[-1]), int(x.max()), int(x.min())) for x in kept]
@@ -251,7 +253,9 @@ def test_a_kernel_fault_is_told(gpu: torch.device, tmp_path: Path) -> None:
     """
     script = tmp_path / "fault.py"
     script.write_text(FAULT.format(device=str(gpu), index=1 << 40))
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=300, check=False
+    )
     assert "sum 100.0" in done.stdout, done.stderr
     assert "silent" not in done.stdout, "a wild index gave a value"
     text = done.stdout + done.stderr

@@ -64,7 +64,9 @@ class Reference:
                 out, grads = ops.results(op.op, inputs, finish, grad=grad, jitter=jitter, eps=eps)
         except REFUSALS:
             return None
-        return [torch.as_tensor(leaf) for leaf in out] + [g if g is not None else torch.zeros(()) for g in grads]
+        return [torch.as_tensor(leaf) for leaf in out] + [
+            g if g is not None else torch.zeros(()) for g in grads
+        ]
 
     def answer(self, *, wide: bool = True, jitter: int = 0) -> list[torch.Tensor] | None:
         """Give the results and then the gradients; nothing where the CPU refuses the input."""
@@ -105,7 +107,11 @@ def _length(inputs: ops.Inputs, out: list[Any]) -> int:
 
 
 def _coarsest(inputs: ops.Inputs, got: torch.Tensor) -> torch.dtype:
-    kinds = [leaf.dtype for leaf in ops.tree_leaves(inputs) if isinstance(leaf, torch.Tensor) and eps_of(leaf.dtype)]
+    kinds = [
+        leaf.dtype
+        for leaf in ops.tree_leaves(inputs)
+        if isinstance(leaf, torch.Tensor) and eps_of(leaf.dtype)
+    ]
     return max([*kinds, got.dtype], key=eps_of) if eps_of(got.dtype) else got.dtype
 
 
@@ -139,7 +145,9 @@ def _one(op: Any, sample: Any, gpu: torch.device, record: Record, label: str, *,
     if reference.answer() is not None and reference.random(op, sample):
         _same_seed(op, sample, gpu, got)
         return True
-    assert len(got) + len(grads) == len(want), f"{label}: {len(got)}+{len(grads)} results, expected {len(want)}"
+    assert len(got) + len(grads) == len(want), (
+        f"{label}: {len(got)}+{len(grads)} results, expected {len(want)}"
+    )
     atomic = op.name.startswith(ops.ATOMIC)
     opinion = Opinion(reference.moved, lambda: reference.answer(wide=False), atomic=atomic)
     length = _length(inputs, out)
@@ -158,7 +166,9 @@ def _one(op: Any, sample: Any, gpu: torch.device, record: Record, label: str, *,
             mine,
             other,
             length=length,
-            eps_dtype=torch.float32 if op.name in ops.SINGLE_CONSTANTS and mine.dtype == torch.float64 else _coarsest(inputs, mine),
+            eps_dtype=torch.float32
+            if op.name in ops.SINGLE_CONSTANTS and mine.dtype == torch.float64
+            else _coarsest(inputs, mine),
             opinion=opinion,
             position=place,
         )

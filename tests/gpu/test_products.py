@@ -35,21 +35,29 @@ def _operand(rows: int, columns: int, dtype: torch.dtype, seed: int, *, turned: 
 
 @pytest.mark.quick
 @pytest.mark.slice
-@pytest.mark.parametrize("turned", list(itertools.product([False, True], repeat=2)), ids=["NN", "NT", "TN", "TT"])
+@pytest.mark.parametrize(
+    "turned", list(itertools.product([False, True], repeat=2)), ids=["NN", "NT", "TN", "TT"]
+)
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
-def test_mm(turned: tuple[bool, bool], dtype: torch.dtype, tier: str, gpu: torch.device, record: Record) -> None:
+def test_mm(
+    turned: tuple[bool, bool], dtype: torch.dtype, tier: str, gpu: torch.device, record: Record
+) -> None:
     for m, k, n in SHAPES[tier]:
         a = _operand(m, k, dtype, 1, turned=turned[0])
         b = _operand(k, n, dtype, 2, turned=turned[1])
         with gpu_only():
             got = move(a, gpu) @ move(b, gpu)
         wide = a.double(), b.double()
-        check(record, f"{m}x{k}x{n}", got, wide[0] @ wide[1], length=k, magnitude=wide[0].abs() @ wide[1].abs())
+        check(
+            record, f"{m}x{k}x{n}", got, wide[0] @ wide[1], length=k, magnitude=wide[0].abs() @ wide[1].abs()
+        )
 
 
 @pytest.mark.quick
 @pytest.mark.slice
-@pytest.mark.parametrize("turned", list(itertools.product([False, True], repeat=2)), ids=["NN", "NT", "TN", "TT"])
+@pytest.mark.parametrize(
+    "turned", list(itertools.product([False, True], repeat=2)), ids=["NN", "NT", "TN", "TT"]
+)
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_bmm_and_gradients(
     turned: tuple[bool, bool], dtype: torch.dtype, tier: str, gpu: torch.device, record: Record
@@ -76,7 +84,11 @@ def test_bmm_and_gradients(
 @pytest.mark.parametrize("bias", [False, True], ids=["plain", "bias"])
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_linear_and_gradients(
-    bias: bool, dtype: torch.dtype, tier: str, gpu: torch.device, record: Record  # noqa: FBT001
+    bias: bool,
+    dtype: torch.dtype,
+    tier: str,
+    gpu: torch.device,
+    record: Record,  # noqa: FBT001
 ) -> None:
     for m, k, n in SHAPES[tier]:
         host = [normal(m, k, dtype=dtype, seed=6), normal(n, k, dtype=dtype, seed=7)]
@@ -90,7 +102,9 @@ def test_linear_and_gradients(
         u, (x, w) = up.double(), wide[:2]
         extra = wide[2] if bias else torch.zeros(n, dtype=torch.float64)
         label = f"{m}x{k}x{n}"
-        check(record, label, out, x @ w.t() + extra, length=k + 1, magnitude=x.abs() @ w.abs().t() + extra.abs())
+        check(
+            record, label, out, x @ w.t() + extra, length=k + 1, magnitude=x.abs() @ w.abs().t() + extra.abs()
+        )
         check(record, label + " dx", grads[0], u @ w, length=n, magnitude=u.abs() @ w.abs())
         check(record, label + " dw", grads[1], u.t() @ x, length=m, magnitude=u.abs().t() @ x.abs())
         if bias:
@@ -115,7 +129,11 @@ def test_addmm_scales(scales: tuple[float, float], gpu: torch.device, record: Re
 @pytest.mark.parametrize("causal", [False, True], ids=["full", "causal"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 def test_attention(
-    causal: bool, dtype: torch.dtype, tier: str, gpu: torch.device, record: Record  # noqa: FBT001
+    causal: bool,
+    dtype: torch.dtype,
+    tier: str,
+    gpu: torch.device,
+    record: Record,  # noqa: FBT001
 ) -> None:
     shapes = {"slice": [(1, 2, 9, 8)], "quick": [(1, 2, 9, 8), (2, 3, 65, 32)]}.get(
         tier, [(1, 1, 1, 8), (1, 2, 9, 8), (2, 3, 65, 32), (1, 4, 257, 64)]
@@ -155,7 +173,9 @@ def test_embedding_and_its_gradient(gpu: torch.device, record: Record) -> None:
         out = F.embedding(move(picks, gpu), mine, padding_idx=3)
         (grad,) = torch.autograd.grad(out, mine, move(up, gpu))
     want = torch.zeros(53, 17, dtype=torch.float64).index_add(0, picks.flatten(), up.double().flatten(0, 1))
-    size = torch.zeros(53, 17, dtype=torch.float64).index_add(0, picks.flatten(), up.double().abs().flatten(0, 1))
+    size = torch.zeros(53, 17, dtype=torch.float64).index_add(
+        0, picks.flatten(), up.double().abs().flatten(0, 1)
+    )
     want[3] = 0
     assert torch.equal(out.detach().cpu(), table[picks])
     check(record, "gradient", grad, want, length=60, magnitude=size)
@@ -173,4 +193,6 @@ def test_softmax_sums_to_one(dtype: torch.dtype, tier: str, gpu: torch.device, r
         check(record, f"{columns}", narrow, x.double().softmax(-1), length=columns)
         check(record, f"{columns} log", log, x.double().log_softmax(-1), length=columns)
         ones = torch.ones(5, dtype=torch.float64)
-        check(record, f"{columns} total", wide.double().sum(-1), ones, length=columns, eps_dtype=torch.float32)
+        check(
+            record, f"{columns} total", wide.double().sum(-1), ones, length=columns, eps_dtype=torch.float32
+        )

@@ -48,7 +48,12 @@ def test_distribution(name: str, tier: str, gpu: torch.device, record: Record) -
         x = draw(count, gpu)
     values = x.cpu().double()
     near = DEVIATIONS * math.sqrt(variance / count)
-    record.error("mean", error=abs(float(values.mean()) - mean), tolerance=near, ratio=abs(float(values.mean()) - mean) / near)
+    record.error(
+        "mean",
+        error=abs(float(values.mean()) - mean),
+        tolerance=near,
+        ratio=abs(float(values.mean()) - mean) / near,
+    )
     assert abs(float(values.mean()) - mean) < near
     fourth = float(((values - mean) ** 4).mean())
     near = DEVIATIONS * math.sqrt(max(fourth - variance**2, 1e-12) / count) + 1e-3 * variance

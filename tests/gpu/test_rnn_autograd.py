@@ -31,7 +31,9 @@ pytestmark = [pytest.mark.quick, pytest.mark.slice]
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU], ids=["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
-def test_recurrent(kind: type[nn.RNNBase], form: str, dtype: torch.dtype, gpu: torch.device, record: Record) -> None:
+def test_recurrent(
+    kind: type[nn.RNNBase], form: str, dtype: torch.dtype, gpu: torch.device, record: Record
+) -> None:
     torch.manual_seed(4)
     wide = kind(5, 7, **FORMS[form])
     # The weights are rounded to the dtype first, so that both sides compute with the same numbers.
@@ -58,7 +60,9 @@ def test_packed_sequences(kind: type[nn.RNNBase], gpu: torch.device, record: Rec
     wide = copy.deepcopy(mine).double()
     mine.to(gpu)
     x, lengths = normal(7, 3, 4, seed=3), torch.tensor([7, 4, 2])
-    want, _ = nn.utils.rnn.pad_packed_sequence(wide(nn.utils.rnn.pack_padded_sequence(x.double(), lengths))[0])
+    want, _ = nn.utils.rnn.pad_packed_sequence(
+        wide(nn.utils.rnn.pack_padded_sequence(x.double(), lengths))[0]
+    )
     with gpu_only():
         packed = nn.utils.rnn.pack_padded_sequence(move(x, gpu), lengths)
         got = mine(packed)[0].data
@@ -146,4 +150,6 @@ def test_gradcheck(name: str, gpu: torch.device) -> None:
     x = move(normal(*shape, dtype=torch.float64, seed=7), gpu).requires_grad_()
     with gpu_only():
         # cuDNN and MIOpen have atomic sums in some backward passes: allow their last bits to differ.
-        assert torch.autograd.gradcheck(module, (x,), eps=1e-6, atol=1e-6, rtol=1e-4, nondet_tol=1e-10, check_undefined_grad=False)
+        assert torch.autograd.gradcheck(
+            module, (x,), eps=1e-6, atol=1e-6, rtol=1e-4, nondet_tol=1e-10, check_undefined_grad=False
+        )

@@ -60,7 +60,9 @@ def test_the_loss_falls(workload: Workload, gpu: torch.device, record: Record) -
     end = fmean(losses[-5:])
     record.value("loss of the best constant", workload.untrained)
     record.value("loss reached", end)
-    assert end < workload.reach, f"loss {end:.4f} after {workload.steps} steps, expected below {workload.reach:.4f}"
+    assert end < workload.reach, (
+        f"loss {end:.4f} after {workload.steps} steps, expected below {workload.reach:.4f}"
+    )
 
 
 def test_first_gradients_agree_with_float64(workload: Workload, gpu: torch.device, record: Record) -> None:

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sysroot": ("rocm_patch.cli.sysroot:sysroot", "Make and enter the locked build environment."),
     "build": ("rocm_patch.cli.build:build", "Build a component for a gfx target."),
     "audit": ("rocm_patch.cli.audit:audit", "Say which GPU code a file really holds."),
+    "validate": ("rocm_patch.cli.validate:validate", "Run the GPU training suite and report on it."),
     "vgpu": ("rocm_patch.cli.vgpu:vgpu", "Run programs on a virtual gfx1010 card."),
     "isa": ("rocm_patch.cli.isa:isa", "Decode gfx1010 kernels: instruction mix, loops, hazards."),
     "wheel": ("rocm_patch.cli.wheel:wheel", "Say what a wheel needs; finish and check it."),

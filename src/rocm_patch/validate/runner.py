@@ -62,7 +62,9 @@ class Runner:
             if not tests:
                 raise ValidationError(
                     "no test is left to run",
-                    cause=f"--only {self.settings.only}" if self.settings.only else "the suite collected none",
+                    cause=f"--only {self.settings.only}"
+                    if self.settings.only
+                    else "the suite collected none",
                     step="name a part of a test's id, such as test_indexing or nonzero",
                 )
             self.total = len(tests)
@@ -100,8 +102,8 @@ class Runner:
         if message.get("errors"):
             raise ValidationError(
                 "the suite's files cannot be read by this torch",
-                cause=f"{message['errors']} of them failed to import",
-                detail=worker.last_words().strip().splitlines()[-12:],
+                cause=f"{len(message['errors'])} of them failed to import",
+                detail=message["errors"][0].strip().splitlines()[-12:],
                 step="report the torch version with these lines",
             )
         return message
@@ -170,4 +172,7 @@ class Runner:
 def _sentence(words: str) -> str:
     """Give the reason from pytest's refusal, without its prefix."""
     lines = [line.strip() for line in words.strip().splitlines() if line.strip()]
-    return next((line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")), lines[-1] if lines else "")
+    return next(
+        (line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")),
+        lines[-1] if lines else "",
+    )

@@ -1,7 +1,7 @@
 """Processes that run the suite's tests, one at a time each, and survive none of their crashes.
 
 A worker is `PYTHON -m pytest` with the suite's feed plugin (tests/gpu/feed.py): test ids go
-in on standard input, JSON lines come back on a pipe. The end of the pipe or silence beyond
+in on one pipe, JSON lines come back on another. The end of the pipe or silence beyond
 the limit is the verdict on the test that was running. Knows the protocol, not the tests.
 """
 
@@ -16,14 +16,17 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from rocm_patch.errors import ValidationError
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 #: Bytes of a process's own output that are kept with a crash.
-TAIL = 3000
+TAIL = 8000
 
 
 class GoneError(Exception):
@@ -48,10 +51,11 @@ class Command:
     options: Sequence[str] = ()
     environment: dict[str, str] = attrs.field(factory=dict)
 
-    def words(self, fd: int) -> list[str]:
+    def words(self, messages: int, orders: int) -> list[str]:
         """Give the argument list."""
         settings = ["-c", str(self.suite / "pytest.ini"), "--rootdir", str(self.suite)]
-        quiet = ["-q", "--no-header", "-p", "feed", f"--feed-fd={fd}"]
+        # A GPU fault is told on the process's own stderr, which must reach the log: only Python's is captured.
+        quiet = ["-q", "--no-header", "--capture=sys", "-p", "feed", f"--feed-fd={messages}", f"--feed-orders={orders}"]
         return [self.python, "-m", "pytest", *settings, *quiet, *self.options, str(self.suite)]
 
     def variables(self) -> dict[str, str]:
@@ -69,20 +73,22 @@ class Worker:
         self.buffer = b""
         self.process: subprocess.Popen[bytes] | None = None
         self.pipe = -1
+        self.orders = -1
 
     def start(self, limit: float) -> dict[str, Any]:
         """Start the process and give its `collected` message; GoneError or HungError where none comes."""
         self.stop()
         self.buffer = b""
         self.pipe, theirs = os.pipe()
+        orders, self.orders = os.pipe()
         try:
             with self.log.open("ab") as log:
                 self.process = subprocess.Popen(
-                    self.command.words(theirs),
-                    stdin=subprocess.PIPE,
+                    self.command.words(theirs, orders),
+                    stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    pass_fds=(theirs,),
+                    pass_fds=(theirs, orders),
                     cwd=self.command.suite,
                     env=self.command.variables(),
                     start_new_session=True,
@@ -95,15 +101,15 @@ class Worker:
             ) from error
         finally:
             os.close(theirs)
+            os.close(orders)
         return self._receive(limit)
 
     def run(self, test: str, limit: float) -> dict[str, Any]:
         """Run one test and give its `finished` message."""
-        if self.process is None or self.process.stdin is None:
+        if self.process is None:
             raise GoneError("was not started", "")
         try:
-            self.process.stdin.write(test.encode() + b"\n")
-            self.process.stdin.flush()
+            os.write(self.orders, test.encode() + b"\n")
         except BrokenPipeError:
             raise self._gone() from None
         return self._receive(limit)
@@ -136,10 +142,10 @@ class Worker:
     def stop(self) -> None:
         """End the process and what it started; an idle one is let go first."""
         process, self.process = self.process, None
+        if self.orders >= 0:
+            os.close(self.orders)  # the end of the orders is the end of its loop
+            self.orders = -1
         if process is not None:
-            if process.stdin is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    process.stdin.close()
             # The group is this worker's own (start_new_session), so nothing else is met.
             with contextlib.suppress(ProcessLookupError):
                 try:
@@ -158,7 +164,7 @@ class Worker:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.stop()
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

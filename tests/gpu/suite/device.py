@@ -23,7 +23,9 @@ def find_gpu(name: str) -> torch.device:
     """Give the device `name` (cuda or cuda:N, also on ROCm), or raise NoGpuError."""
     device = torch.device(name)
     if device.type != "cuda":
-        raise NoGpuError(f"{name} is not a GPU: the suite runs on cuda:N (ROCm's torch uses that name as well)")
+        raise NoGpuError(
+            f"{name} is not a GPU: the suite runs on cuda:N (ROCm's torch uses that name as well)"
+        )
     kind = "ROCm" if torch.version.hip else "CUDA" if torch.version.cuda else ""
     if not kind:
         raise NoGpuError(
@@ -136,6 +138,8 @@ def normal(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> to
     return torch.randn(*shape, generator=generator(seed), dtype=torch.float64).to(dtype)
 
 
-def integers(low: int, high: int, *shape: int, dtype: torch.dtype = torch.int64, seed: int = 0) -> torch.Tensor:
+def integers(
+    low: int, high: int, *shape: int, dtype: torch.dtype = torch.int64, seed: int = 0
+) -> torch.Tensor:
     """Give whole numbers of [low, high) on the CPU."""
     return torch.randint(low, high, shape, generator=generator(seed), dtype=dtype)

@@ -19,7 +19,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 #: Words of torch's and its libraries' warnings when work leaves the GPU or a kernel is replaced.
-FALLBACK = re.compile(r"fall(?:s|ing)?[ -]?back|(?:running|executed|computed|moved) (?:on|to) (?:the )?cpu", re.I)
+FALLBACK = re.compile(
+    r"fall(?:s|ing)?[ -]?back|(?:running|executed|computed|moved) (?:on|to) (?:the )?cpu", re.I
+)
 
 #: Operations that take host tensors by torch's own definition, with the reason.
 HOST_ARGUMENTS = {

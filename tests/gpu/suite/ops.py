@@ -39,15 +39,35 @@ LEFT_OUT = {
 }
 
 #: Whole-number inputs have ties, and an unstable order may break them either way: only values are compared.
-FREE_ORDER = {"sort", "msort", "topk", "kthvalue", "median", "nanmedian", "argsort", "min", "max", "cummax", "cummin"}
+FREE_ORDER = {
+    "sort",
+    "msort",
+    "topk",
+    "kthvalue",
+    "median",
+    "nanmedian",
+    "argsort",
+    "min",
+    "max",
+    "cummax",
+    "cummin",
+}
 
 #: Only the first result is defined on every backend (the saved statistics of evaluation are not).
 FIRST_ONLY = {"native_batch_norm", "_native_batch_norm_legit", "_batch_norm_with_update"}
 #: float64 kernels with constants of single precision (1/6 as 1.0f/6.0f in upstream's CUDA and HIP source).
 SINGLE_CONSTANTS = {"nn.functional.hardswish", "nn.functional.hardsigmoid"}
 #: Their backward pass adds into memory of the stored type by atomics.
-ATOMIC = ("nn.functional.interpolate", "nn.functional.upsample", "_upsample", "nn.functional.grid_sample", "grid_sampler",
-          "nn.functional.avg_pool3d", "nn.functional.adaptive_avg_pool", "nn.functional.max_pool3d")
+ATOMIC = (
+    "nn.functional.interpolate",
+    "nn.functional.upsample",
+    "_upsample",
+    "nn.functional.grid_sample",
+    "grid_sampler",
+    "nn.functional.avg_pool3d",
+    "nn.functional.adaptive_avg_pool",
+    "nn.functional.max_pool3d",
+)
 
 QUICK = """
 add sub mul div pow exp log sqrt rsqrt sin tanh sigmoid abs clamp where maximum sum mean prod amax argmax cumsum
@@ -115,7 +135,9 @@ def full_name(op: Any) -> str:
 def left_out(op: Any) -> str:
     """Give the reason why an operator is not compared, or nothing."""
     for pattern, reason in LEFT_OUT.items():
-        if pattern in (op.name, full_name(op)) or (pattern.endswith("*") and op.name.startswith(pattern[:-1])):
+        if pattern in (op.name, full_name(op)) or (
+            pattern.endswith("*") and op.name.startswith(pattern[:-1])
+        ):
             return reason
     return ""
 
@@ -171,7 +193,9 @@ def _dense(sample: Any) -> bool:
 def coarsest_eps(sample: Any) -> float:
     """Give the largest eps among the sample's floating types; 0 without any."""
     kinds = [leaf.dtype for leaf in tree_leaves(_tree(sample)) if isinstance(leaf, torch.Tensor)]
-    return max((torch.finfo(kind).eps for kind in kinds if kind.is_floating_point or kind.is_complex), default=0.0)
+    return max(
+        (torch.finfo(kind).eps for kind in kinds if kind.is_floating_point or kind.is_complex), default=0.0
+    )
 
 
 def ties(sample: Any) -> bool:
@@ -236,7 +260,13 @@ def leaves(inputs: Inputs) -> list[torch.Tensor]:
 
 
 def results(
-    function: Callable[..., Any], inputs: Inputs, finish: Callable[[Any], Any], *, grad: bool, jitter: int = 0, eps: float = 0.0
+    function: Callable[..., Any],
+    inputs: Inputs,
+    finish: Callable[[Any], Any],
+    *,
+    grad: bool,
+    jitter: int = 0,
+    eps: float = 0.0,
 ) -> tuple[list[Any], list[torch.Tensor | None]]:
     """Run the operator: its results as a flat list, and the inputs' gradients for a fixed cotangent."""
     first, args, kwargs = inputs

@@ -24,7 +24,9 @@ class Record:
     def error(self, name: str, *, error: float, tolerance: float, ratio: float) -> None:
         """Keep one comparison: its largest error, the tolerance there, the largest error/tolerance."""
         self.compared += 1
-        self.errors.append({"name": name, "error": _finite(error), "tolerance": _finite(tolerance), "ratio": _finite(ratio)})
+        self.errors.append(
+            {"name": name, "error": _finite(error), "tolerance": _finite(tolerance), "ratio": _finite(ratio)}
+        )
         self.errors.sort(key=lambda entry: -entry["ratio"])
         del self.errors[self.KEPT :]
 
@@ -38,7 +40,12 @@ class Record:
 
     def data(self) -> dict[str, Any]:
         """Give everything as plain data."""
-        return {"errors": self.errors, "curves": self.curves, "values": self.values, "compared": self.compared}
+        return {
+            "errors": self.errors,
+            "curves": self.curves,
+            "values": self.values,
+            "compared": self.compared,
+        }
 
 
 def _finite(value: float) -> float:

@@ -56,7 +56,11 @@ def eps_of(dtype: torch.dtype) -> float:
 
 def accumulate_eps(dtype: torch.dtype) -> float:
     """Give the eps of the type that sums run in."""
-    return max(torch.finfo(torch.float32).eps, 0.0) if dtype in (torch.float16, torch.bfloat16) else eps_of(dtype)
+    return (
+        max(torch.finfo(torch.float32).eps, 0.0)
+        if dtype in (torch.float16, torch.bfloat16)
+        else eps_of(dtype)
+    )
 
 
 def floor_of(dtype: torch.dtype) -> float:
@@ -134,7 +138,9 @@ def check(
     `eps_dtype` is the coarsest type on the way, where that is not the result's;
     `position` is the place of this result among the operation's, for `opinion`.
     """
-    assert tuple(got.shape) == tuple(want.shape), f"{name}: shape {tuple(got.shape)}, expected {tuple(want.shape)}"
+    assert tuple(got.shape) == tuple(want.shape), (
+        f"{name}: shape {tuple(got.shape)}, expected {tuple(want.shape)}"
+    )
     dtype = eps_dtype or got.dtype
     mine, reference = to_checker(got), to_checker(want)
     if not mine.is_floating_point() and not reference.is_floating_point():
@@ -159,7 +165,9 @@ def check(
                     # Where a moved input leaves the domain, the result there is undetermined.
                     change = torch.maximum(change, torch.nan_to_num(step, nan=math.inf, posinf=math.inf))
             allowed = allowed + factor * change + _normwise(reference, dtype, length, atomic=opinion.atomic)
-            ratios = torch.where(allowed.isinf(), torch.zeros_like(ratios), ratio(mine, reference, allowed, dtype))
+            ratios = torch.where(
+                allowed.isinf(), torch.zeros_like(ratios), ratio(mine, reference, allowed, dtype)
+            )
             needed = ", conditioning measured"
         if float(ratios.max()) > 1 and opinion.twin is not None and (twins := opinion.twin()) is not None:
             twin = to_checker(twins[position]).to(torch.float64)
