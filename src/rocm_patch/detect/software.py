@@ -164,7 +164,10 @@ def _site_folders(tree: Tree, sites: Iterable[str], environment: Mapping[str, st
     bases = list(_SITES)
     bases += [f"{environment[name]}/lib" for name in ("VIRTUAL_ENV", "CONDA_PREFIX") if environment.get(name)]
     homes = ["/root", *(f"/home/{name}" for name in tree.names("/home")[:_HOMES_LIMIT])]
-    bases += [f"{home}/{site}" for home in homes for site in _USER_SITES]
+    for home in homes:
+        # Asked of the home first: a home of others that may not be read is one note, not six.
+        there = set(tree.names(home, "|".join(re.escape(site.partition("/")[0]) for site in _USER_SITES)))
+        bases += [f"{home}/{site}" for site in _USER_SITES if site.partition("/")[0] in there]
     folders = list(sites)
     for base in bases:
         for python in tree.names(base, _PYTHON):

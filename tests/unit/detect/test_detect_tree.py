@@ -31,6 +31,9 @@ def test_links_do_not_lead_out(root: Path, target: str) -> None:
 
 
 def test_absolute_links_start_at_the_root(root: Path) -> None:
+    (root / "inside").write_text("inside")
+    (root / "etc" / "good").symlink_to("/inside")
+    assert Tree(root).read("/etc/good") == b"inside"
     (root / "etc" / "link").symlink_to(root.parent / "secret")
     assert Tree(root).read("/etc/link") is None
 
