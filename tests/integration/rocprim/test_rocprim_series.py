@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 from tests.integration.isa.conftest import build
 
+from rocm_patch.components.pytorch import Build
 from rocm_patch.components.settings import load_settings
 from rocm_patch.isa.library import NAME, Library
 from rocm_patch.isa.report import kernels
 from rocm_patch.paths import data_root
+from rocm_patch.pipeline.engine import Pipeline
+from rocm_patch.pipeline.model import Request, Step
 from rocm_patch.pipeline.sdk import SysrootSdk
 from rocm_patch.series import apply_series, check, load_series, series_folder
 from rocm_patch.sysroot import Bind, Sysroot
@@ -142,3 +145,35 @@ def test_each_access_waits_for_itself(library: Library, compiled: Compile, patch
 def test_other_targets_compile_to_the_same_bytes(compiled: Compile, patched: Path) -> None:
     assert compiled("gfx1030", None).read_bytes() == compiled("gfx1030", patched).read_bytes()
     assert compiled("gfx1010", None).read_bytes() != compiled("gfx1010", patched).read_bytes()
+
+
+class Headers:
+    """PyTorch's build, of which only the step sdk-headers is run."""
+
+    name = "pytorch"
+
+    def steps(self, request: Request, folder: Path) -> list[Step]:
+        every = {step.name: step for step in Build(request, folder).steps()}
+        return [every["sysroot"], every["sdk-headers"]]
+
+    def products(self, request: Request, folder: Path) -> list[Path]:
+        del request, folder
+        return []
+
+
+def test_the_build_sees_the_patched_header(
+    sysroot: Sysroot, patched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROCM_PATCH_CACHE", str(tmp_path))
+    monkeypatch.setenv("ROCM_PATCH_SYSROOT", str(sysroot.path))
+    request = Request(component="pytorch", version="2.6.0")
+    pipeline = Pipeline(Headers(), request)
+    pipeline.run()
+    build = Build(request, pipeline.folder)
+    mounts = [mount for mount in build.mounts if mount.inside == INCLUDE]
+    command = build.sdk.command(["cat", f"{INCLUDE}/intrinsics/atomic.hpp"], mounts=mounts, env={}, cwd="/")
+    seen = subprocess.run(command, capture_output=True, check=True).stdout
+    assert seen == (patched / "rocprim/intrinsics/atomic.hpp").read_bytes()
+    assert seen != (sysroot.path / INCLUDE.lstrip("/") / "intrinsics/atomic.hpp").read_bytes()
+    touch = build.sdk.command(["touch", f"{INCLUDE}/x"], mounts=mounts, env={}, cwd="/")
+    assert subprocess.run(touch, capture_output=True, check=False).returncode != 0
