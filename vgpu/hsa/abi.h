@@ -450,6 +450,8 @@ static_assert(sizeof(PointerInfo) == 56 && offsetof(PointerInfo, global_flags) =
 struct PitchedPtr { void* base; std::size_t pitch; std::size_t slice; };
 enum CopyDirection : std::uint32_t { HOST_TO_HOST, HOST_TO_DEVICE, DEVICE_TO_HOST, DEVICE_TO_DEVICE };
 
+using DeallocationCallback = void (*)(void* ptr, void* user_data);
+
 struct IpcMemory { std::uint32_t handle[8]; };
 
 enum AccessPermission : std::uint32_t {

@@ -330,6 +330,20 @@ VGPU_API Status hsa_amd_pointer_info_set_userdata(const void* ptr, void* data) {
     return with_runtime([&](Runtime& runtime) { return runtime.memory().set_user_data(ptr, data); });
 }
 
+VGPU_API Status hsa_amd_register_deallocation_callback(void* ptr, DeallocationCallback callback, void* data) {
+    return with_runtime([&](Runtime& runtime) {
+        return ptr == nullptr || callback == nullptr ? STATUS_ERROR_INVALID_ARGUMENT
+                                                     : runtime.memory().on_release(ptr, callback, data);
+    });
+}
+
+VGPU_API Status hsa_amd_deregister_deallocation_callback(void* ptr, DeallocationCallback callback) {
+    return with_runtime([&](Runtime& runtime) {
+        return ptr == nullptr || callback == nullptr ? STATUS_ERROR_INVALID_ARGUMENT
+                                                     : runtime.memory().forget_release(ptr, callback);
+    });
+}
+
 VGPU_API Status hsa_amd_ipc_memory_create(void* ptr, std::size_t size, IpcMemory* handle) {
     return with_runtime([&](Runtime& runtime) {
         return handle == nullptr ? STATUS_ERROR_INVALID_ARGUMENT : runtime.memory().share(ptr, size, handle);

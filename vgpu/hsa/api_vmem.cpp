@@ -21,14 +21,14 @@ VGPU_API Status hsa_amd_vmem_address_free(void* base, std::size_t size) {
     return with_runtime([&](Runtime& runtime) { return runtime.virtual_memory().unreserve(base, size); });
 }
 
-VGPU_API Status hsa_amd_vmem_handle_create(MemoryPool handle, std::size_t size, std::uint32_t, std::uint64_t,
+VGPU_API Status hsa_amd_vmem_handle_create(MemoryPool handle, std::size_t size, std::uint32_t type, std::uint64_t,
                                            VmemHandle* out) {
     return with_runtime([&](Runtime& runtime) {
         const Pool* pool = runtime.find(handle);
         if (pool == nullptr || !pool->allocatable) {
             return STATUS_ERROR_INVALID_MEMORY_POOL;
         }
-        return out == nullptr ? STATUS_ERROR_INVALID_ARGUMENT : runtime.virtual_memory().create(*pool, size, out);
+        return out == nullptr ? STATUS_ERROR_INVALID_ARGUMENT : runtime.virtual_memory().create(*pool, size, type, out);
     });
 }
 
@@ -97,12 +97,14 @@ VGPU_API Status hsa_amd_vmem_retain_alloc_handle(VmemHandle* handle, void* addre
 VGPU_API Status hsa_amd_vmem_get_alloc_properties_from_handle(VmemHandle handle, MemoryPool* pool,
                                                               std::uint32_t* type) {
     return with_runtime([&](Runtime& runtime) {
-        const Pool* found = runtime.virtual_memory().pool_of(handle);
-        if (found == nullptr || pool == nullptr || type == nullptr) {
+        if (pool == nullptr || type == nullptr) {
+            return STATUS_ERROR_INVALID_ARGUMENT;
+        }
+        const Pool* found = runtime.virtual_memory().pool_of(handle, type);
+        if (found == nullptr) {
             return STATUS_ERROR_INVALID_ARGUMENT;
         }
         *pool = found->handle();
-        *type = 1;   // pinned: there is no other kind
         return STATUS_SUCCESS;
     });
 }

@@ -79,7 +79,7 @@ void Memory::conceal(const Allocation& allocation, DeviceMask mask, bool freed) 
 }
 
 abi::Status Memory::allocate(const Pool& pool, std::uint64_t size, std::string label, void** out) {
-    if (size == 0 || !pool.allocatable) {
+    if (size == 0 || !pool.allocatable || size > pool.size) {
         return abi::STATUS_ERROR_INVALID_ALLOCATION;
     }
     Allocation made;
@@ -105,9 +105,6 @@ abi::Status Memory::allocate(const Pool& pool, std::uint64_t size, std::string l
         made.access = Space::Device;
         made.visible = DeviceMask{1} << device->index;
     } else {
-        if (made.mapped > pool.size) {
-            return abi::STATUS_ERROR_OUT_OF_RESOURCES;
-        }
         void* base = mmap(nullptr, made.mapped, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (base == MAP_FAILED) {
@@ -148,11 +145,15 @@ abi::Status Memory::release(const void* base) {
         const auto found = allocations_.find(address_of(base));
         if (found == allocations_.end() ||
             (found->second.kind != Allocation::Kind::Device && found->second.kind != Allocation::Kind::Host)) {
+            log_line("free of %p, which is no allocation", base);
             return abi::STATUS_ERROR_INVALID_ALLOCATION;
         }
         gone = std::move(found->second);
         allocations_.erase(found);
         conceal(gone, gone.visible, true);
+    }
+    for (const Allocation::Notice& notice : gone.on_release) {
+        notice.callback(notice.ptr, notice.data);
     }
     if (gone.owner != nullptr) {
         gone.owner->heap.give(gone.offset);
@@ -166,6 +167,7 @@ abi::Status Memory::allow(const void* ptr, DeviceMask mask) {
     const std::lock_guard lock(mutex_);
     const auto found = holder(address_of(ptr));
     if (found == allocations_.end()) {
+        log_line("access granted to %p, which is no allocation", ptr);
         return abi::STATUS_ERROR_INVALID_ALLOCATION;
     }
     Allocation& allocation = found->second;
@@ -279,6 +281,32 @@ abi::Status Memory::set_user_data(const void* ptr, void* data) {
         return abi::STATUS_ERROR_INVALID_ARGUMENT;
     }
     found->second.user_data = data;
+    return abi::STATUS_SUCCESS;
+}
+
+abi::Status Memory::on_release(const void* ptr, abi::DeallocationCallback callback, void* data) {
+    const std::lock_guard lock(mutex_);
+    const auto found = holder(address_of(ptr));
+    if (found == allocations_.end()) {
+        return abi::STATUS_ERROR_INVALID_ALLOCATION;
+    }
+    found->second.on_release.push_back({callback, const_cast<void*>(ptr), data});
+    return abi::STATUS_SUCCESS;
+}
+
+abi::Status Memory::forget_release(const void* ptr, abi::DeallocationCallback callback) {
+    const std::lock_guard lock(mutex_);
+    const auto found = holder(address_of(ptr));
+    if (found == allocations_.end()) {
+        return abi::STATUS_ERROR_INVALID_ARGUMENT;
+    }
+    auto& callbacks = found->second.on_release;
+    const auto wanted = std::find_if(callbacks.begin(), callbacks.end(),
+                                     [&](const auto& notice) { return notice.callback == callback && notice.ptr == ptr; });
+    if (wanted == callbacks.end()) {
+        return abi::STATUS_ERROR_INVALID_ARGUMENT;
+    }
+    callbacks.erase(wanted);
     return abi::STATUS_SUCCESS;
 }
 

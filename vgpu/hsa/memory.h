@@ -18,6 +18,11 @@ namespace vgpu::hsa {
 
 struct Allocation {
     enum class Kind { Device, Host, Shared, Virtual };
+    struct Notice {
+        abi::DeallocationCallback callback;
+        void* ptr;                         // as it was registered: anywhere in the allocation
+        void* data;
+    };
 
     std::uint64_t base = 0;
     std::uint64_t size = 0;                // as asked for
@@ -30,6 +35,7 @@ struct Allocation {
     std::uint32_t access = 0;              // core::AddressSpace::Flags for those that see it
     std::string label;
     void* user_data = nullptr;
+    std::vector<Notice> on_release;
 };
 
 // What hsa_amd_pointer_info tells of an address.
@@ -66,6 +72,10 @@ public:
     std::optional<PointerView> view(const void* ptr) const;
     std::optional<Allocation> find(const void* ptr) const;
     abi::Status set_user_data(const void* ptr, void* data);
+
+    // Calls `callback` when the allocation that holds ptr is released, before its memory goes.
+    abi::Status on_release(const void* ptr, abi::DeallocationCallback callback, void* data);
+    abi::Status forget_release(const void* ptr, abi::DeallocationCallback callback);
 
     // May the copy engines of any card touch all these bytes?
     bool reachable(const void* ptr, std::uint64_t size, bool write) const;

@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 
+#include "vgpu/hsa/card.h"
 #include "vgpu/hsa/log.h"
 
 namespace vgpu::hsa {
@@ -15,6 +17,24 @@ constexpr std::uint64_t kForever = ~0ULL;
 constexpr std::uint64_t kIdlePollNs = 200'000'000;     // doorbells are rung through this layer
 constexpr std::uint64_t kPacketPollNs = 50'000;        // a packet that is being written
 constexpr std::uint64_t kPacketBytes = 64;
+constexpr std::uint32_t kMaxGroup = 1024;
+
+// What the card's packet processor reports of a dispatch that it refuses.
+abi::Status refusal(const abi::KernelDispatchPacket& packet, const core::LaunchInfo& launch,
+                    const core::AddressSpace& space) {
+    if ((packet.setup & 3) == 0) {
+        return abi::STATUS_ERROR_INCOMPATIBLE_ARGUMENTS;
+    }
+    if (packet.group_segment_size > kLdsBytes) {
+        return abi::STATUS_ERROR_INVALID_ALLOCATION;
+    }
+    if (!space.contains(packet.kernel_object, sizeof(abi::KernelDescriptor))) {
+        return abi::STATUS_ERROR_INVALID_CODE_OBJECT;
+    }
+    const std::uint64_t lanes = std::uint64_t{launch.workgroup[0]} * launch.workgroup[1] * launch.workgroup[2];
+    return lanes == 0 || lanes > kMaxGroup ? abi::STATUS_ERROR_INVALID_ARGUMENT
+                                           : abi::STATUS_ERROR_INVALID_PACKET_FORMAT;
+}
 
 }  // namespace
 
@@ -146,7 +166,14 @@ QueueObject::Outcome QueueObject::dispatch(const abi::KernelDispatchPacket& pack
                  launch.workgroup[1], launch.workgroup[2]);
     }
     const std::uint64_t start = now_ns();
-    const auto fault = agent_.device->engine.run(launch);
+    std::optional<core::Fault> fault;
+    if (dimensions != 0) {
+        fault = agent_.device->engine.run(launch);
+    } else {
+        fault.emplace();
+        fault->kind = core::Fault::Kind::BadLaunch;
+        fault->lines = {"kernel " + launch.kernel_name + " cannot be launched: its packet has no dimension"};
+    }
     if (!fault) {
         complete(packet.completion_signal, start);
         return Outcome::Done;
@@ -161,7 +188,9 @@ QueueObject::Outcome QueueObject::dispatch(const abi::KernelDispatchPacket& pack
     if (callback_ == nullptr) {
         std::abort();   // nobody listens, as in the real runtime; the text is out
     }
-    callback_(queue_status(fault->kind), &amd_->hsa_queue, data_);
+    const bool refused = fault->kind == core::Fault::Kind::BadLaunch;
+    callback_(refused ? refusal(packet, launch, agent_.device->space) : queue_status(fault->kind), &amd_->hsa_queue,
+              data_);
     return Outcome::Failed;
 }
 

@@ -104,13 +104,15 @@ bool VirtualMemory::covered(std::uint64_t begin, std::uint64_t end) const {
            end <= std::prev(above)->first + std::prev(above)->second;
 }
 
-abi::Status VirtualMemory::create(const Pool& pool, std::uint64_t size, abi::VmemHandle* out) {
+abi::Status VirtualMemory::create(const Pool& pool, std::uint64_t size, std::uint32_t type,
+                                  abi::VmemHandle* out) {
     if (size == 0 || !aligned(size)) {
         return abi::STATUS_ERROR_INVALID_ARGUMENT;
     }
     auto piece = std::make_shared<Piece>();
     piece->pool = &pool;
     piece->size = size;
+    piece->type = type;
     if (Device* device = pool.agent->device; device != nullptr) {
         const auto offset = device->heap.take(size, 0, false);
         if (!offset) {
@@ -163,10 +165,14 @@ abi::Status VirtualMemory::retain(const void* address, abi::VmemHandle* out) {
     return abi::STATUS_SUCCESS;
 }
 
-const Pool* VirtualMemory::pool_of(abi::VmemHandle handle) const {
+const Pool* VirtualMemory::pool_of(abi::VmemHandle handle, std::uint32_t* type) const {
     const std::lock_guard lock(mutex_);
     const auto found = pieces_.find(handle.handle);
-    return found == pieces_.end() ? nullptr : found->second->pool;
+    if (found == pieces_.end()) {
+        return nullptr;
+    }
+    *type = found->second->type;
+    return found->second->pool;
 }
 
 abi::Status VirtualMemory::map(void* base, std::uint64_t size, std::uint64_t skip, abi::VmemHandle handle) {

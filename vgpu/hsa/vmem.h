@@ -25,11 +25,11 @@ public:
     abi::Status reserve(std::uint64_t size, std::uint64_t wanted, std::uint64_t alignment, void** out);
     abi::Status unreserve(void* base, std::uint64_t size);
 
-    abi::Status create(const Pool& pool, std::uint64_t size, abi::VmemHandle* out);
+    abi::Status create(const Pool& pool, std::uint64_t size, std::uint32_t type, abi::VmemHandle* out);
     abi::Status release(abi::VmemHandle handle);
     abi::Status retain(const void* address, abi::VmemHandle* out);
-    // The pool that a handle's memory came from; nullptr for no living handle.
-    const Pool* pool_of(abi::VmemHandle handle) const;
+    // The pool and type that a handle was created with; nullptr for no living handle.
+    const Pool* pool_of(abi::VmemHandle handle, std::uint32_t* type) const;
 
     abi::Status map(void* base, std::uint64_t size, std::uint64_t skip, abi::VmemHandle handle);
     abi::Status unmap(void* base, std::uint64_t size);
@@ -57,6 +57,7 @@ private:
         int file = -1;                 // owned where device is nullptr
         std::uint64_t offset = 0;
         std::uint64_t size = 0;
+        std::uint32_t type = 1;        // pinned or not, as asked for: all memory stays here
         std::uint32_t holds = 1;       // of the handle: create, import and each retain
     };
     struct Mapping {

@@ -59,6 +59,8 @@ Status hsa_amd_memory_async_copy_rect(const PitchedPtr*, const Dim3*, const Pitc
                                       Agent, std::uint32_t, std::uint32_t, const Signal*, Signal);
 Status hsa_amd_pointer_info(const void*, PointerInfo*, void* (*)(std::size_t), std::uint32_t*, Agent**);
 Status hsa_amd_pointer_info_set_userdata(const void*, void*);
+Status hsa_amd_register_deallocation_callback(void*, DeallocationCallback, void*);
+Status hsa_amd_deregister_deallocation_callback(void*, DeallocationCallback);
 Status hsa_amd_ipc_memory_create(void*, std::size_t, IpcMemory*);
 Status hsa_amd_ipc_memory_attach(const IpcMemory*, std::size_t, std::uint32_t, const Agent*, void**);
 Status hsa_amd_ipc_memory_detach(void*);

@@ -36,7 +36,7 @@ TEST(the_card_runs_out_of_memory) {
     const std::uint64_t all = available(layer.gpu);
     CHECK(all == 6128 * kMiB);
     void* too_much = nullptr;
-    CHECK(hsa_amd_memory_pool_allocate(layer.device_pool, 6 * kGiB, 0, &too_much) == STATUS_ERROR_OUT_OF_RESOURCES);
+    CHECK(hsa_amd_memory_pool_allocate(layer.device_pool, 6 * kGiB, 0, &too_much) == STATUS_ERROR_INVALID_ALLOCATION);
     void* most = layer.device(5 * kGiB);
     CHECK(available(layer.gpu) == all - 5 * kGiB);
     CHECK(hsa_amd_memory_pool_allocate(layer.device_pool, kGiB, 0, &too_much) == STATUS_ERROR_OUT_OF_RESOURCES);
@@ -104,6 +104,22 @@ TEST(strict_ends_at_the_last_byte_and_remembers_frees) {
     const auto* device = Runtime::current()->memory().devices().at(0);
     const auto range = device->space.find(reinterpret_cast<std::uint64_t>(memory));
     CHECK(range && (range->flags & vgpu::core::AddressSpace::Freed) != 0 && range->label == "freed device allocation");
+}
+
+struct Released { std::vector<void*> seen; };
+
+void note_release(void* ptr, void* data) { static_cast<Released*>(data)->seen.push_back(ptr); }
+
+TEST(release_is_announced_with_the_pointer_that_was_registered) {
+    const Layer layer;
+    auto* memory = static_cast<char*>(layer.device(4096));
+    Released released;
+    CHECK(hsa_amd_register_deallocation_callback(memory + 8, note_release, &released) == STATUS_SUCCESS);
+    CHECK(hsa_amd_register_deallocation_callback(memory + 16, note_release, &released) == STATUS_SUCCESS);
+    CHECK(hsa_amd_deregister_deallocation_callback(memory + 16, note_release) == STATUS_SUCCESS);
+    CHECK(hsa_amd_deregister_deallocation_callback(memory + 16, note_release) == STATUS_ERROR_INVALID_ARGUMENT);
+    CHECK(hsa_amd_memory_pool_free(memory) == STATUS_SUCCESS);
+    CHECK(released.seen == std::vector<void*>{memory + 8});
 }
 
 TEST(pins_may_overlap) {

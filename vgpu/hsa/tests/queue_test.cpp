@@ -247,6 +247,40 @@ TEST(a_fault_reaches_the_callback_and_never_counts_as_done) {
     CHECK(launches == 1);
 }
 
+TEST(a_refused_launch_says_why) {
+    const Layer layer;
+    vgpu::test::set_launch([](const LaunchInfo&) -> std::optional<Fault> {
+        Fault fault;
+        fault.kind = Fault::Kind::BadLaunch;
+        return fault;
+    });
+    void* code = layer.device(4096);
+    struct Case { std::uint16_t setup; std::uint32_t group; void* object; std::uint16_t lanes; Status status; };
+    const Case cases[] = {
+        {0, 0, code, 64, STATUS_ERROR_INCOMPATIBLE_ARGUMENTS},
+        {1, 65537, code, 64, STATUS_ERROR_INVALID_ALLOCATION},
+        {1, 0, nullptr, 64, STATUS_ERROR_INVALID_CODE_OBJECT},
+        {1, 0, code, 1025, STATUS_ERROR_INVALID_ARGUMENT},
+        {1, 0, code, 64, STATUS_ERROR_INVALID_PACKET_FORMAT},
+    };
+    for (const Case& one : cases) {
+        TestQueue queue(layer.gpu);
+        KernelDispatchPacket packet{};
+        packet.header = PACKET_TYPE_KERNEL_DISPATCH;
+        packet.setup = one.setup;
+        packet.workgroup_size[0] = one.lanes;
+        packet.grid_size[0] = 64;
+        packet.group_segment_size = one.group;
+        packet.kernel_object = reinterpret_cast<std::uint64_t>(one.object);
+        queue.submit(packet);
+        for (int i = 0; i < 2000 && queue.errors.count == 0; ++i) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        CHECK(queue.errors.count == 1 && queue.errors.status == one.status);
+    }
+    CHECK(hsa_amd_memory_pool_free(code) == STATUS_SUCCESS);
+}
+
 std::atomic<std::uint64_t> fault_page{0};
 
 Status note_event(const Event* event, void*) {
