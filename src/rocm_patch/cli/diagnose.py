@@ -5,17 +5,17 @@ Options and output only; the work is in rocm_patch.diagnose.
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 from rich.console import Console
 
 from rocm_patch.diagnose.bundle import write_report
-from rocm_patch.diagnose.catalogue import load_catalogue
+from rocm_patch.diagnose.catalogue import Catalogue, load_catalogue
 from rocm_patch.diagnose.docs import write_pages
-from rocm_patch.diagnose.judge import diagnose_stream
+from rocm_patch.diagnose.judge import Diagnosis, diagnose_stream
 from rocm_patch.diagnose.machine import Machine, read_machine
 from rocm_patch.diagnose.show import as_json, show
 from rocm_patch.errors import UsageError
@@ -40,6 +40,7 @@ PIPE_WIDTH = 400
     type=click.Path(path_type=Path, file_okay=False),
     help="Also write an anonymised copy of the text and an issue text for upstream into this new folder.",
 )
+@click.option("--exit-code", is_flag=True, help="Exit 1 where no problem is known, as grep does.")
 @click.option("--write-docs", is_flag=True, help="Write docs/problems/ from the catalogue, and end.")
 def diagnose(
     file: Path | None,
@@ -47,12 +48,13 @@ def diagnose(
     as_document: bool,
     machine_file: Path | None,
     report_folder: Path | None,
+    exit_code: bool,
     write_docs: bool,
 ) -> None:
     """Name the problem in FILE (or standard input: `-` or none), its evidence and its fixes.
 
     Exits 0 whether something is known or not: an empty list of problems means not
-    known. 2 where FILE or the machine's description cannot be read.
+    known; with --exit-code that is 1. 2 where FILE or the machine's description cannot be read.
     """
     catalogue = load_catalogue()
     if write_docs:
@@ -60,20 +62,12 @@ def diagnose(
             click.echo(path.name)
         return
     machine = read_machine(machine_file) if machine_file else Machine()
-    if file is None or str(file) == "-":
-        if file is None and sys.stdin.isatty():
-            raise UsageError(
-                "no text was given", step="give a FILE, or pipe a text: dmesg | rocm-patch diagnose"
-            )
-        raw: bytes | None = sys.stdin.buffer.read() if report_folder else None
-        diagnosis = diagnose_stream(_stream(raw, sys.stdin.buffer), catalogue, machine)
-    else:
-        try:
-            raw = file.read_bytes() if report_folder else None
-            with file.open("rb") as stream:
-                diagnosis = diagnose_stream(stream, catalogue, machine)
-        except OSError as error:
-            raise UsageError(f"{file} cannot be read", cause=str(error), step="check the name") from error
+    if file is None and sys.stdin.isatty():
+        raise UsageError("no text was given", step="give a FILE, or pipe a text: dmesg | rocm-patch diagnose")
+    if str(file) == "-":
+        file = None
+    raw = _read(file) if report_folder else None
+    diagnosis = _diagnose(file, raw, catalogue, machine)
     if as_document:
         click.echo(as_json(diagnosis))
     else:
@@ -86,10 +80,26 @@ def diagnose(
         click.echo(f"{report_folder}: issue.md, text.txt, diagnosis.json", err=True)
         for line in removed:
             click.echo(f"  removed {line}", err=True)
+    if exit_code and not diagnosis.findings:
+        sys.exit(1)
 
 
-def _stream(raw: bytes | None, stdin: BinaryIO) -> BinaryIO:
-    """Read the bytes again that were read for the report, or the pipe as it flows."""
-    import io  # noqa: PLC0415 (needed on this path only)
+def _read(file: Path | None) -> bytes:
+    """Read a text that is needed twice; no file means standard input."""
+    try:
+        return file.read_bytes() if file else sys.stdin.buffer.read()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read", cause=str(error), step="check the name") from error
 
-    return stdin if raw is None else io.BytesIO(raw)
+
+def _diagnose(file: Path | None, raw: bytes | None, catalogue: Catalogue, machine: Machine) -> Diagnosis:
+    """Diagnose what was read already, or the text as it flows."""
+    if raw is not None:
+        return diagnose_stream(io.BytesIO(raw), catalogue, machine)
+    if file is None:
+        return diagnose_stream(sys.stdin.buffer, catalogue, machine)
+    try:
+        with file.open("rb") as stream:
+            return diagnose_stream(stream, catalogue, machine)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read", cause=str(error), step="check the name") from error

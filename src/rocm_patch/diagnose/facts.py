@@ -82,6 +82,8 @@ class FactFinder:
         held = dict(self._held)
         held.update({name: held.get(name, []) for name in machine.facts if name in self.common.facts})
         gfx = list(machine.gfx) or list(self._named) or list(self._spoken)
+        # Beside a card, the processor's GPU is not what the fixes are for.
+        gfx = [one for one in gfx if one not in self.common.integrated] or gfx
         gpus = {**self._spoken, **self._named}
         if any(fnmatchcase(one, _RDNA1) for one in gfx):
             held["gfx101x"] = [hit for name, hit in gpus.items() if fnmatchcase(name, _RDNA1)]

@@ -20,6 +20,8 @@ def choose(problem: Problem, facts: Facts, machine: Machine) -> list[Fix]:
 
 def allows(when: Conditions, facts: Facts, machine: Machine) -> bool:
     """Say whether nothing that is known of the machine speaks against a fix."""
+    if when.known_gfx and not facts.gfx:
+        return False
     if facts.gfx:
         if when.gfx and not any(_is_one(gfx, when.gfx) for gfx in facts.gfx):
             return False

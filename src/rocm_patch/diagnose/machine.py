@@ -20,6 +20,8 @@ from rocm_patch.errors import UsageError
 _GFX = re.compile(r"gfx[0-9a-f]{3,4}")
 #: Keys whose value, if true, is a fact of the same name.
 _FLAGS = {"wsl": "wsl", "wsl2": "wsl", "container": "container", "in_container": "container"}
+#: Keys under which targets are those of software.
+_NOT_THE_MACHINE = frozenset({"libraries", "kernel_folders", "rocm", "wheels", "packages", "environment"})
 #: A larger file describes no machine.
 _LARGEST = 16 << 20
 
@@ -68,7 +70,7 @@ def _pairs(data: Any) -> Iterator[tuple[str, Any]]:
         if isinstance(item, dict):
             for key, value in item.items():
                 yield str(key).lower(), value
-                if str(key).lower() not in {"libraries", "rocm", "wheels", "packages"}:
+                if str(key).lower() not in _NOT_THE_MACHINE:
                     waiting.append(value)
         elif isinstance(item, list):
             waiting += item

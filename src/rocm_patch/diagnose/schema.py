@@ -116,6 +116,8 @@ class Conditions(Model):
     """What a machine must be for a fix. Names may end in `*`. An unknown property excludes nothing."""
 
     gfx: list[str] = Field(default_factory=list)
+    #: The fix would harm another card: it is kept back where the card is not known.
+    known_gfx: bool = False
     not_gfx: list[str] = Field(default_factory=list)
     distribution: list[str] = Field(default_factory=list)
     needs: list[Name] = Field(default_factory=list)

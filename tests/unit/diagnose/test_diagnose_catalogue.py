@@ -46,6 +46,7 @@ def test_no_fix_sets_a_foreign_override_on_rdna1() -> None:
                 if value:
                     family = {"10.3": "gfx103", "11.0": "gfx110", "10.1": "gfx101"}[value[1]]
                     assert fix.when.gfx, problem.id
+                    assert fix.when.known_gfx, problem.id
                     assert all(gfx.startswith(family) for gfx in fix.when.gfx), problem.id
 
 

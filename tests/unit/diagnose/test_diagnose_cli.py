@@ -14,6 +14,7 @@ from rocm_patch.cli.diagnose import diagnose
 from rocm_patch.cli.new_problem import new_problem
 from rocm_patch.diagnose.catalogue import load_catalogue, problems_folder
 from rocm_patch.diagnose.judge import diagnose_stream
+from rocm_patch.diagnose.machine import read_machine
 from rocm_patch.errors import UsageError
 from rocm_patch.series.folder import load_series
 
@@ -46,6 +47,11 @@ def test_not_known_is_an_empty_list_and_no_failure() -> None:
     assert result.exit_code == 0
     assert json.loads(result.output) == {"problems": []}
     assert "not known" in _run("-", stdin=b"all is well\n").output
+
+
+@pytest.mark.parametrize(("text", "code"), [(b"all is well\n", 1), (b"ROCk module is NOT loaded\n", 0)])
+def test_exit_code_on_request(text: bytes, code: int) -> None:
+    assert _run("--exit-code", "-", stdin=text).exit_code == code
 
 
 def test_words_for_people() -> None:
@@ -86,6 +92,21 @@ def test_the_machines_description_decides_on_fixes(tmp_path: Path) -> None:
     best = json.loads(_run("--json", "--machine", str(machine), "-", stdin=text).output)["problems"][0]
     assert best["id"] == "wrong-torch-build"
     assert "rocm-patch build pytorch 2.6.0 --target gfx1010" in best["commands"][0]
+
+
+def test_what_detect_writes_is_understood(tmp_path: Path) -> None:
+    machine = tmp_path / "machine.json"
+    document = {
+        "os": {"id": "ubuntu", "version": "24.04", "wsl": False, "in_container": False},
+        "gpus": [{"gfx": "gfx1010", "gfx_source": "kfd", "name": "AMD Radeon RX 5700 XT"}],
+        "libraries": [{"targets": ["gfx1030", "gfx90a"]}],
+        "kernel_folders": [{"path": "/opt/rocm/lib/rocblas/library", "targets": ["gfx1100"]}],
+    }
+    machine.write_text(json.dumps(document), encoding="utf-8")
+    read = read_machine(machine)
+    assert read.gfx == ("gfx1010",)
+    assert read.distribution == ("ubuntu", "ubuntu-24.04")
+    assert read.absent == {"wsl", "container"}
 
 
 @pytest.mark.parametrize("content", ["", "[", "{}", '"gfx"', "[[[[", '{"gpus": []}'])

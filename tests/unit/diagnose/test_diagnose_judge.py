@@ -153,9 +153,18 @@ def test_fixes_follow_the_machine() -> None:
     rdna1 = diagnose(line.format("gfx1010")).findings[0]
     assert not any("OVERRIDE" in command for fix in rdna1.fixes for command in fix.commands)
     assert rdna1.fixes
+    unknown = diagnose(line.format("")).findings[0]
+    assert not any("OVERRIDE" in command for fix in unknown.fixes for command in fix.commands)
     dkms = "dpkg: error processing package amdgpu-dkms (--configure):\n"
     fedora = diagnose(dkms, Machine(distribution=("fedora", "fedora-42"))).findings[0]
     assert not any("apt" in command for fix in fedora.fixes for command in fix.commands)
+
+
+def test_the_processors_gpu_beside_a_card_decides_on_no_fix() -> None:
+    both = Machine(gfx=("gfx1010", "gfx90c"), facts=frozenset({"amd-gpu"}))
+    found = diagnose("AssertionError: Torch not compiled with CUDA enabled\n", both)
+    assert found.facts.gfx == ["gfx1010"]
+    assert not any("whl/rocm" in command for fix in found.findings[0].fixes for command in fix.commands)
 
 
 def test_families() -> None:
