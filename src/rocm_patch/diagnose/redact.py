@@ -15,6 +15,9 @@ from collections.abc import Callable
 _COMMON_NAMES = frozenset(
     {"root", "user", "users", "runner", "ubuntu", "debian", "jenkins", "kernel", "localhost", "linux", "host"}
 )
+_WORD = re.compile(r"(?<![\w.-])\w[\w-]{0,61}(?![\w-])")
+#: Names with dots and the like, each of which takes a pass of its own.
+MOST_ODD_NAMES = 100
 #: Shortest name that is looked for in the whole text once it is known.
 _SHORTEST = 3
 
@@ -25,6 +28,7 @@ class Redactor:
     def __init__(self) -> None:
         """Start with nothing known."""
         self.counts: Counter[str] = Counter()
+        self._kinds: Counter[str] = Counter()
         self._stand_ins: dict[tuple[str, str], str] = {}
 
     def redact(self, text: str) -> str:
@@ -48,9 +52,18 @@ class Redactor:
                 name = match["name"]
                 if len(name) >= _SHORTEST and name.lower() not in _COMMON_NAMES:
                     found.setdefault(name, kind)
-        for name, kind in sorted(found.items(), key=lambda item: (-len(item[0]), item[0])):
+        if not found:
+            return text
+
+        def replace(match: re.Match[str]) -> str:
+            kind = found.get(match[0])
+            return self._replacing(kind)(match) if kind else match[0]
+
+        # One pass for all names, however many a text holds.
+        text = _WORD.sub(replace, text)
+        for name in sorted(name for name in found if not _WORD.fullmatch(name))[:MOST_ODD_NAMES]:
             whole = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-])")
-            text = whole.sub(self._replacing(kind), text)
+            text = whole.sub(self._replacing(found[name]), text)
         return text
 
     def _replacing(self, kind: str) -> Callable[[re.Match[str]], str]:
@@ -58,9 +71,10 @@ class Redactor:
             groups = match.groupdict()
             value = groups.get("value") or match[0]
             self.counts[kind] += 1
-            number = sum(1 for known in self._stand_ins if known[0] == kind) + 1
-            stand_in = self._stand_ins.setdefault((kind, value), f"<{kind}-{number}>")
-            return match[0].replace(value, stand_in)
+            if (kind, value) not in self._stand_ins:
+                self._kinds[kind] += 1
+                self._stand_ins[kind, value] = f"<{kind}-{self._kinds[kind]}>"
+            return match[0].replace(value, self._stand_ins[kind, value])
 
         return replace
 

@@ -69,6 +69,13 @@ def test_one_name_has_one_stand_in_everywhere() -> None:
     )
 
 
+def test_many_names_take_one_pass() -> None:
+    text = "".join(f"/home/person{number}/x\n" for number in range(20_000))
+    redactor = Redactor()
+    assert "person" not in redactor.redact(text)
+    assert redactor.removed() == ["user: 20000"]
+
+
 @given(st.text(max_size=800))
 def test_never_fails(text: str) -> None:
     Redactor().redact(text)
