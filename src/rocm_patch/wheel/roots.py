@@ -58,13 +58,14 @@ def closure(packages: Mapping[str, Deb], names: Iterable[str]) -> set[str]:
 def bare_lock(lock: Lock, *, rocm: bool) -> Lock:
     """Give the part of a lock that a user's machine has: Python, what ROCm needs, and ROCm if asked for.
 
-    No name in it ends in -dev. SourceError where a package cannot be had.
+    No -dev package is in it, but for those that Debian's ROCm itself depends on: comgr needs
+    clang's own headers. SourceError where a package cannot be had.
     """
     with debs.fetched(lock, ObjectStore()) as files:
         packages = debs.read(files)
-    names = {name for name in closure(packages, (*PYTHON, *ROCM)) if not name.endswith("-dev")}
+    names = closure(packages, (*PYTHON, *ROCM))
     if not rocm:
-        names = {name for name in names if not is_rocm(name)}
+        names = {name for name in names if not is_rocm(name) and not name.endswith("-dev")}
     kept = tuple(one for one in lock.packages if one.name in names)
     title = f"{lock.name}-bare{'-rocm' if rocm else ''}"
     return Lock(header={**lock.header, "name": title}, packages=kept)

@@ -54,7 +54,9 @@ def test_imports(
     place: str, inside: Inside, finished: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     lock = bare_lock(inside.lock, rocm=place == "debian")
-    assert not any(package.name.endswith("-dev") for package in lock.packages)
+    # libamd-comgr3 depends on clang's own headers, which it compiles with at run time.
+    dev = {package.name for package in lock.packages if package.name.endswith("-dev")}
+    assert dev <= ({"libclang-common-21-dev"} if place == "debian" else set())
     root = make_root(lock)
     has_rocm = (root.path / "usr/lib/x86_64-linux-gnu/libamdhip64.so.6").exists()
     assert has_rocm == (place == "debian")
