@@ -8,7 +8,8 @@ void add(ScalarSet& set, const Operand& o) {
     if (o.raw >= 128 || o.is(Kind::null) || o.is(Kind::off) || o.is(Kind::none)) {
         return;
     }
-    for (unsigned i = 0; i < o.dwords; ++i) {
+    // A pair that begins at EXEC_HI decodes (the disassembler prints it) though it runs past the registers.
+    for (unsigned i = 0; i < o.dwords && o.raw + i < set.size(); ++i) {
         set.set(o.raw + i);
     }
 }

@@ -64,6 +64,11 @@ def test_a_library_of_another_version_is_refused(tmp_path: Path) -> None:
         Library(made)
 
 
+def test_a_pair_that_runs_past_the_registers_is_audited(library: Library) -> None:
+    # s_mov_b64 exec_hi, exec_hi: Hypothesis once met such a pair as a crash.
+    assert library.audit((0xBEFF047F).to_bytes(4, "little"), 32).instructions == 1
+
+
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(code=st.binary(max_size=400), wave=st.sampled_from((32, 64)))
 def test_any_bytes_are_taken_apart_without_gap(library: Library, code: bytes, wave: int) -> None:
