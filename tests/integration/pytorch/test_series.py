@@ -190,7 +190,8 @@ def test_configures_with_system_libraries(
     argv = ["env", "ROCM_PATH=/usr", "PYTORCH_ROCM_ARCH=gfx1010", "cmake", "-GNinja",
             "-S", "/src", "-B", "/w/b",
             f"-DCMAKE_CXX_COMPILER={CLANG}", "-DUSE_SYSTEM_LIBS=ON", "-DUSE_XNNPACK=OFF",
-            "-DBUILD_PYTHON=OFF", "-DUSE_CUDA=OFF", "-DBLAS=OpenBLAS", "-DBUILD_CUSTOM_PROTOBUF=OFF", "-DUSE_NNPACK=OFF",
+            "-DBUILD_PYTHON=OFF", "-DUSE_CUDA=OFF", "-DBLAS=OpenBLAS",
+            "-DBUILD_CUSTOM_PROTOBUF=OFF", "-DUSE_NNPACK=OFF",
             "-DUSE_PYTORCH_QNNPACK=OFF", "-DUSE_FBGEMM=OFF", "-DUSE_MKLDNN=OFF", "-DUSE_ITT=OFF",
             "-DCMAKE_CXX_FLAGS=--gcc-install-dir=/usr/lib/gcc/x86_64-linux-gnu/13"]  # fmt: skip
     with pytest.raises(AssertionError, match=r"pocketfft|XNNPACK"):
