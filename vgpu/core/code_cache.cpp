@@ -8,6 +8,7 @@
 #include <span>
 
 #include "vgpu/core/memory_ops.h"
+#include "vgpu/core/strict.h"
 
 namespace vgpu::core {
 namespace {
@@ -83,8 +84,8 @@ const HandlerSet& choose_handlers([[maybe_unused]] const std::string& wanted) {
     return *chosen;
 }
 
-CodeCache::CodeCache(const HandlerSet& handlers, const AddressSpace& memory, Inject inject)
-    : handlers_(handlers), memory_(memory), inject_(inject), by_op_(isa::op_count, nullptr), quick_(isa::op_count, nullptr) {
+CodeCache::CodeCache(const HandlerSet& handlers, const AddressSpace& memory, Inject inject, bool strict)
+    : handlers_(handlers), memory_(memory), inject_(inject), strict_(strict), by_op_(isa::op_count, nullptr), quick_(isa::op_count, nullptr) {
     for (std::size_t i = 0; i < handlers.count; ++i)
         for (std::size_t k = 0; k < handlers.lists[i]->count; ++k) {
             const Binding& b = handlers.lists[i]->rows[k];
@@ -276,6 +277,7 @@ MicroOp CodeCache::translate_one(Chunk& chunk, u64 pc, unsigned lanes, bool& las
     if (special) wrap(chunk, op, handlers_.special_source);
     if (inject_ == Inject::LaneStuck && op.cls == Class::Valu && !inst.has(isa::WREXEC) && !inst.has(isa::SDST))
         wrap(chunk, op, handlers_.stuck_lane);
+    if (strict_) wrap(chunk, op, &run_strict);
     last = ends_chunk(inst.op);
     return op;
 }

@@ -18,7 +18,7 @@ const HandlerSet& choose_handlers(const std::string& wanted);
 
 class CodeCache {
 public:
-    CodeCache(const HandlerSet& handlers, const AddressSpace& memory, Inject inject);
+    CodeCache(const HandlerSet& handlers, const AddressSpace& memory, Inject inject, bool strict = false);
     ~CodeCache();
     CodeCache(const CodeCache&) = delete;
     CodeCache& operator=(const CodeCache&) = delete;
@@ -52,6 +52,7 @@ private:
     const HandlerSet& handlers_;
     const AddressSpace& memory_;
     Inject inject_;
+    bool strict_;
     std::vector<Fn> by_op_, quick_;
     std::mutex mutex_;
     std::unordered_map<Key, const MicroOp*> ops_;

@@ -13,7 +13,7 @@ struct Engine::Impl {
         : profile(std::move(device)),
           memory(space),
           options(std::move(opts)),
-          code(choose_handlers(options.isa_path), space, options.inject),
+          code(choose_handlers(options.isa_path), space, options.inject, options.strict),
           scheduler(options.threads != 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency()), options, space) {}
 
     void record(const Launch& launch, u64 nanoseconds);

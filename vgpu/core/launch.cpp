@@ -135,6 +135,10 @@ bool Launch::begin_group(GroupStorage& storage, u64 number) {
     if (!storage.reserve_scratch(wave_scratch * waves_per_group)) return false;
     waves_run.fetch_add(g.waves, std::memory_order_relaxed);
 
+    if (options.strict) {
+        storage.strict.resize(storage.waves.size());
+        storage.lds_written.reset();
+    }
     const u32 rsrc1 = kd.compute_pgm_rsrc1, rsrc2 = kd.compute_pgm_rsrc2;
     const u32 mode = (rsrc1 >> 12 & 0xff) | (rsrc1 >> 21 & 1) << 8 | (rsrc1 >> 23 & 1) << 9;
     const MicroOp* first = code.at(entry, lanes);
@@ -185,6 +189,11 @@ bool Launch::begin_group(GroupStorage& storage, u64 number) {
         if (rsrc2 >> 9 & 1) put(g.id[2]);
         if (rsrc2 >> 10 & 1) put((i == 0 ? 1u << 31 : 0) | g.waves);
         if (rsrc2 & 1) put(static_cast<u32>(i * wave_scratch));
+
+        if (options.strict) {
+            w.strict = &storage.strict[i];
+            w.strict->begin(at, 1 + (rsrc2 >> 11 & 3), &storage.lds_written);
+        }
 
         u64 exec = 0;
         for (u32 lane = 0; lane < lanes; ++lane) {

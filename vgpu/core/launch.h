@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "vgpu/core/code_cache.h"
+#include "vgpu/core/strict.h"
 #include "vgpu/core/wave.h"
 
 namespace vgpu::core {
@@ -36,8 +37,9 @@ public:
     const unsigned lanes;
     u8* lds = nullptr;
     u64 scratch = 0;
-    unsigned first_live = 0;
     unsigned parked = 0;         // how often its time slice ran out
+    std::vector<StrictWave> strict;   // one a wave, in strict mode
+    LdsWritten lds_written;
 
 private:
     AddressSpace& memory_;

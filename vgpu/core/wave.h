@@ -47,6 +47,7 @@ struct MicroOp;
 struct Extra;
 struct Workgroup;
 struct Launch;
+class StrictWave;
 
 // Runs one instruction; the next one, or nullptr with Wave::next and Wave::state set.
 using Fn = const MicroOp* (*)(Wave&, const MicroOp*);
@@ -152,6 +153,7 @@ struct alignas(64) Wave {
     u64 exec_count = 0;          // instructions run
     u64* class_counts = nullptr; // stats: indexed by Class, then fma, trans ...
     u32 gws_ticket = 0;
+    StrictWave* strict = nullptr; // in strict mode
     PendingFault fault;
 
     u64 exec() const { return s[kExecLo] | (lanes == 64 ? u64{s[kExecHi]} << 32 : 0); }

@@ -110,12 +110,27 @@ def ds(name: str, dst: int, addr: int, data: int = 0, *, data1: int = 0, offset:
     return [0x36 << 26 | ROWS[name].opcode << 18 | offset, dst << 24 | data1 << 16 | data << 8 | addr]
 
 
-def global_memory(
-    name: str, dst: int, addr: int, data: int, *, glc: bool = False, offset: int = 0
-) -> list[int]:
-    """A GLOBAL instruction with a 64-bit VGPR address."""
-    word0 = 0x37 << 26 | ROWS[name].opcode << 18 | glc << 16 | 2 << 14 | (offset & 0xFFF)
+def far_memory(name: str, dst: int, addr: int, data: int, *, glc: bool = False, offset: int = 0) -> list[int]:
+    """A FLAT or GLOBAL instruction with a 64-bit VGPR address."""
+    segment = {"FLAT": 0, "SCRATCH": 1, "GLOBAL": 2}[ROWS[name].fmt]
+    word0 = 0x37 << 26 | ROWS[name].opcode << 18 | glc << 16 | segment << 14 | (offset & 0xFFF)
     return [word0, dst << 24 | NULL << 16 | data << 8 | addr]
+
+
+def buffer(
+    name: str,
+    data: int,
+    addr: int,
+    *,
+    offen: bool = False,
+    idxen: bool = False,
+    glc: bool = False,
+    offset: int = 0,
+) -> list[int]:
+    """A MUBUF instruction; the resource is in s[4:7], soffset is 0."""
+    opcode = ROWS[name].opcode
+    word0 = 0x38 << 26 | opcode << 18 | glc << 14 | idxen << 13 | offen << 12 | offset
+    return [word0, 128 << 24 | 1 << 16 | data << 8 | addr]
 
 
 def hexadecimal(words: list[int]) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.vgpu_core.integers import M32, signed
 from tests.unit.vgpu_core.machine import LANES, Machine, MachineFaultError
-from tests.unit.vgpu_core.table import ROWS, ds, global_memory
+from tests.unit.vgpu_core.table import ROWS, buffer, ds, far_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ def stores(prefix: str) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("name", [*loads("ds_read"), *loads("global_load")])
+@pytest.mark.parametrize("name", [*loads("ds_read"), *loads("global_load"), *loads("flat_load")])
 @pytest.mark.parametrize("scatter", [False, True])
 def test_load(machine: Machine, *, name: str, scatter: bool) -> None:
     row = ROWS[name]
@@ -77,20 +77,20 @@ def test_load(machine: Machine, *, name: str, scatter: bool) -> None:
         )
         skip = 8
     else:
+        skip = -16 if row.fmt == "GLOBAL" else 32
         (base,) = machine.ask(["get base"])
         vgprs |= {1: [base + p & M32 for p in places], 2: [base + p >> 32 for p in places]}
-        words2 = global_memory(name, 4, 1, 0, offset=-16)
+        words2 = far_memory(name, 4, 1, 0, offset=skip)
         answer = machine.step(
             words2, vgprs=vgprs, read=[f"v {k}" for k in range(4, 8)], extra=["mem 16 " + filled]
         )
         memory = bytes(16) + memory
-        skip = -16
     for lane, place in enumerate(places):
         want = in_register(memory[place + skip : place + skip + size], row.mem, name, old)
         assert [answer[k * LANES + lane] for k in range(len(want))] == want, lane
 
 
-@pytest.mark.parametrize("name", [*stores("ds_write"), *stores("global_store")])
+@pytest.mark.parametrize("name", [*stores("ds_write"), *stores("global_store"), *stores("flat_store")])
 def test_store(machine: Machine, name: str) -> None:
     row = ROWS[name]
     if row.mem not in SIZES or not row.src:
@@ -117,9 +117,14 @@ def test_store(machine: Machine, name: str) -> None:
         (base,) = machine.ask(["get base"])
         vgprs = {1: [base + p & M32 for p in places], 2: [base + p >> 32 for p in places], **data}
         answer = machine.step(
-            global_memory(name, 0, 1, 4), vgprs=vgprs, scalars={126: exec_mask}, read=["mem 0 1024"]
+            far_memory(name, 0, 1, 4), vgprs=vgprs, scalars={126: exec_mask}, read=["mem 0 1024"]
         )
     assert answer == list(struct.unpack("<1024I", image))
+
+
+def raw_resource(base: int, size: int) -> dict[int, int]:
+    """s[4:7]: a buffer of bytes, checked as raw memory."""
+    return {4: base & M32, 5: base >> 32, 6: size, 7: 3 << 28 | 1 << 24 | 20 << 12}
 
 
 def both(function: Callable[[int, int], int]) -> Callable[[int, int, int], int]:
@@ -143,13 +148,14 @@ ATOMICS: dict[str, Callable[[int, int, int], int]] = {
 }
 
 
+@pytest.mark.parametrize("segment", ["global", "flat", "buffer"])
 @pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("op", sorted(ATOMICS))
 @settings(max_examples=5)
 @given(seed=st.integers(0, M32))
-def test_global_atomic(machine: Machine, *, op: str, wide: bool, seed: int) -> None:
+def test_global_atomic(machine: Machine, *, op: str, wide: bool, segment: str, seed: int) -> None:
     """All lanes on four addresses, one after another; each gets the value before its own."""
-    name, bits = f"global_atomic_{op}" + ("_x2" if wide else ""), 64 if wide else 32
+    name, bits = f"{segment}_atomic_{op}" + ("_x2" if wide else ""), 64 if wide else 32
     draw = random.Random(seed)  # noqa: S311
     mask = (1 << bits) - 1
     start = [draw.getrandbits(bits) for _ in range(4)]
@@ -165,10 +171,19 @@ def test_global_atomic(machine: Machine, *, op: str, wide: bool, seed: int) -> N
         5: [x >> 32 for x in data],
     }
     fill = "mem 0 " + " ".join(f"{x & M32:x} {x >> 32:x}" if wide else f"{x:x}" for x in start)
+    words = (
+        far_memory(name, 6, 1, 4, glc=True)
+        if segment != "buffer"
+        else buffer(name, 4, 1, offen=True, glc=True)
+    )
+    if segment == "buffer":  # the old value comes back in the data registers
+        vgprs[1] = [step * (lane & 3) for lane in range(LANES)]
+    back = 4 if segment == "buffer" else 6
     answer = machine.step(
-        global_memory(name, 6, 1, 4, glc=True),
+        words,
         vgprs=vgprs,
-        read=["v 6", "v 7", f"mem 0 {step}"],
+        scalars=raw_resource(base, 4096),
+        read=[f"v {back}", f"v {back + 1}", f"mem 0 {step}"],
         extra=[fill],
     )
     now = list(start)
@@ -184,36 +199,38 @@ def test_global_atomic(machine: Machine, *, op: str, wide: bool, seed: int) -> N
     )
 
 
+DS_OPS = {"add_u": "add", "sub_u": "sub", "inc_u": "inc", "dec_u": "dec", "min_i": "smin", "max_i": "smax"}
+DS_OPS |= {"min_u": "umin", "max_u": "umax", "and_b": "and", "or_b": "or", "xor_b": "xor"}
 DS_NAMES = {
-    "add_rtn_u32": "add",
-    "sub_rtn_u32": "sub",
-    "inc_rtn_u32": "inc",
-    "dec_rtn_u32": "dec",
-    "min_rtn_i32": "smin",
+    f"{op[:-2]}{rtn}{op[-2:]}{bits}": to
+    for op, to in DS_OPS.items()
+    for rtn in ("", "_rtn")
+    for bits in (32, 64)
 }
-DS_NAMES |= {
-    "max_rtn_i32": "smax",
-    "min_rtn_u32": "umin",
-    "max_rtn_u32": "umax",
-    "and_rtn_b32": "and",
-    "or_rtn_b32": "or",
-}
-DS_NAMES |= {"xor_rtn_b32": "xor", "wrxchg_rtn_b32": "swap"}
+DS_NAMES |= {"wrxchg_rtn_b32": "swap", "wrxchg_rtn_b64": "swap"}
 
 
 @pytest.mark.parametrize("name", sorted(DS_NAMES))
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(seed=st.integers(0, M32))
 def test_lds_atomic(machine: Machine, name: str, seed: int) -> None:
-    data = pattern(seed, LANES)
+    low, high = pattern(seed, LANES), pattern(seed + 1, LANES)
+    bits = 64 if name.endswith("64") else 32
+    fill = ["lds 64 5 7"]
     answer = machine.step(
-        ds("ds_" + name, 6, 1, 4), vgprs={1: [64], 4: data}, read=["v 6", "lds 64 1"], extra=["lds 64 5"]
+        ds("ds_" + name, 6, 1, 4),
+        vgprs={1: [64], 4: low, 5: high},
+        read=["v 6", "v 7", "lds 64 2"],
+        extra=fill,
     )
-    now = 5
+    now = 5 | 7 << 32 if bits == 64 else 5
     for lane in range(LANES):
-        assert answer[lane] == now
-        now = ATOMICS[DS_NAMES[name]](now, data[lane], 32) & M32
-    assert answer[LANES] == now
+        got = answer[lane] | (answer[LANES + lane] << 32 if bits == 64 else 0)
+        assert got == (now if "_rtn_" in name else 0)
+        data = low[lane] | (high[lane] << 32 if bits == 64 else 0)
+        now = ATOMICS[DS_NAMES[name]](now, data, bits) & ((1 << bits) - 1)
+    left = answer[2 * LANES] | answer[2 * LANES + 1] << 32
+    assert left == (now if bits == 64 else now | 7 << 32)
 
 
 def test_compare_and_swap_orders_its_operands(machine: Machine) -> None:
@@ -229,7 +246,7 @@ def test_compare_and_swap_orders_its_operands(machine: Machine) -> None:
     (base,) = machine.ask(["get base"])
     vgprs = {1: [base & M32], 2: [base >> 32], 4: [9], 5: [7]}
     far = machine.step(
-        global_memory("global_atomic_cmpswap", 6, 1, 4, glc=True),
+        far_memory("global_atomic_cmpswap", 6, 1, 4, glc=True),
         vgprs=vgprs,
         read=["v 6", "mem 0 1"],
         extra=["mem 0 7"],
@@ -264,12 +281,77 @@ def test_faults(machine: Machine) -> None:
     (base,) = machine.ask(["get base"])
     outside = {1: [0x1000], 2: [0]}
     with pytest.raises(MachineFaultError, match=r"memory access fault.*4-byte read at 0x1000"):
-        machine.step(global_memory("global_load_dword", 4, 1, 0), vgprs=outside, read=["v 4"])
+        machine.step(far_memory("global_load_dword", 4, 1, 0), vgprs=outside, read=["v 4"])
     code = {1: [base + 2 & M32], 2: [base >> 32]}
     with pytest.raises(MachineFaultError, match="misaligned"):
-        machine.step(global_memory("global_atomic_add", 4, 1, 5), vgprs=code, read=["v 4"])
+        machine.step(far_memory("global_atomic_add", 4, 1, 5), vgprs=code, read=["v 4"])
     with pytest.raises(MachineFaultError, match="LDS access out of range"):
         machine.step(ds("ds_write_b32", 0, 1, 4), vgprs={1: [65536]}, read=["v 4"])
     assert machine.step(ds("ds_read_b32", 4, 1, 0), vgprs={1: [65536], 4: [9]}, read=["v 4"]) == [0] * LANES
     with pytest.raises(MachineFaultError, match="illegal instruction"):
         machine.step([0xFFFFFFFF], read=["v 4"])
+
+
+PLAIN = [n for n in (*loads("buffer_load"), *stores("buffer_store")) if ROWS[n].mem in SIZES]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_buffer(machine: Machine, name: str) -> None:
+    """Raw bounds: what lies past the end reads as zero and is not written."""
+    row, end = ROWS[name], 512
+    size, words, old = SIZES[row.mem], pattern(11, 256), 0x89ABCDEF
+    (base,) = machine.ask(["get base"])
+    places = [lane * 16 + (lane % 4) * 4 for lane in range(LANES)]
+    data = (
+        {k: pattern(k, LANES) for k in range(4, 8)}
+        if "STORE" in row.flags
+        else {k: [old] for k in range(4, 8)}
+    )
+    answer = machine.step(
+        buffer(name, 4, 1, offen=True, offset=16),
+        vgprs={1: places, **data},
+        scalars=raw_resource(base, end),
+        read=[*(f"v {k}" for k in range(4, 8)), "mem 0 256"],
+        extra=["mem 0 " + " ".join(f"{x:x}" for x in words)],
+    )
+    image = bytearray(struct.pack("<256I", *words))
+    for lane, place in enumerate(places):
+        at = place + 16
+        if "STORE" in row.flags:
+            raw = struct.pack("<4I", *(data[k][lane] for k in range(4, 8)))
+            raw = raw[2 : 2 + size] if name.endswith("_d16_hi") else raw[:size]
+            for k in range(size):
+                if at + k < end:
+                    image[at + k] = raw[k]
+        else:
+            inside = image[at : min(at + size, end)]
+            want = in_register(bytes(inside) + bytes(size - len(inside)), row.mem, name, old)
+            assert [answer[k * LANES + lane] for k in range(len(want))] == want, lane
+    assert answer[4 * LANES :] == list(struct.unpack("<256I", image))
+
+
+def test_structured_and_swizzled_buffers(machine: Machine) -> None:
+    (base,) = machine.ask(["get base"])
+    fill = ["mem 0 " + " ".join(f"{x:x}" for x in range(1024))]
+    lanes = list(range(LANES))
+    # Records of 12 bytes, 20 of them: the index is checked, not the byte.
+    structured = {4: base & M32, 5: base >> 32 | 12 << 16, 6: 20, 7: 1 << 24 | 20 << 12}
+    answer = machine.step(
+        buffer("buffer_load_dword", 4, 1, idxen=True, offset=4),
+        vgprs={1: lanes},
+        scalars=structured,
+        read=["v 4"],
+        extra=fill,
+    )
+    assert answer == [3 * k + 1 if k < 20 else 0 for k in lanes]
+    # Scratch: the lane is added to the index, dwords of all lanes alternate.
+    scratch = {
+        4: base & M32,
+        5: base >> 32 | 1 << 31,
+        6: M32,
+        7: 2 << 28 | 1 << 24 | 1 << 23 | 2 << 21 | 20 << 12,
+    }
+    answer = machine.step(
+        buffer("buffer_load_dword", 4, 1, offset=8), scalars=scratch, read=["v 4"], extra=fill
+    )
+    assert answer == [2 * LANES + k for k in lanes]

@@ -15,7 +15,7 @@ from tests.unit.vgpu_core.test_vgpu_core_floats import (
     TRANSCENDENTAL,
 )
 from tests.unit.vgpu_core.test_vgpu_core_integers import CARRY, INTEGER_COMPARES
-from tests.unit.vgpu_core.test_vgpu_core_memory import ATOMICS, DS_NAMES, loads, stores
+from tests.unit.vgpu_core.test_vgpu_core_memory import ATOMICS, DS_NAMES, PLAIN, loads, stores
 from tests.unit.vgpu_core.test_vgpu_core_scalar import LOGIC, SCALAR, TESTS
 
 if TYPE_CHECKING:
@@ -41,12 +41,17 @@ def with_vectors() -> set[str]:
     names |= {f"v_{op}_{kind}" for op in ROUNDERS for kind in ("f16", "f32", "f64")}
     names |= {f"s_{op}_saveexec_b{width}" for op in LOGIC for width in (32, 64)}
     names |= {f"s_{k}_{op}_{kind}" for k in ("cmp", "cmpk") for op in TESTS for kind in ("i32", "u32")}
-    names |= {f"global_atomic_{op}{wide}" for op in ATOMICS for wide in ("", "_x2")} | {
-        f"ds_{op}" for op in DS_NAMES
+    names |= {
+        f"{kind}_atomic_{op}{wide}"
+        for kind in ("global", "flat", "buffer")
+        for op in ATOMICS
+        for wide in ("", "_x2")
     }
-    for prefix in ("ds_read", "global_load"):
+    names |= {f"ds_{op}" for op in DS_NAMES}
+    names.update(PLAIN)
+    for prefix in ("ds_read", "global_load", "flat_load"):
         names.update(loads(prefix))
-    for prefix in ("ds_write", "global_store"):
+    for prefix in ("ds_write", "global_store", "flat_store"):
         names.update(stores(prefix))
     return names & ROWS.keys()
 
