@@ -80,6 +80,8 @@ void Memory::conceal(const Allocation& allocation, DeviceMask mask, bool freed) 
 
 abi::Status Memory::allocate(const Pool& pool, std::uint64_t size, std::string label, void** out) {
     if (size == 0 || !pool.allocatable || size > pool.size) {
+        log_line("allocation of %llu bytes refused: the pool has %llu", static_cast<unsigned long long>(size),
+                 static_cast<unsigned long long>(pool.allocatable ? pool.size : 0));
         return abi::STATUS_ERROR_INVALID_ALLOCATION;
     }
     Allocation made;
@@ -221,7 +223,9 @@ abi::Status Memory::unpin(const void* base) {
     const std::lock_guard lock(mutex_);
     const auto found = pins_.find(address_of(base));
     if (found == pins_.end()) {
-        return abi::STATUS_ERROR_INVALID_ALLOCATION;
+        // The real runtime says nothing either, and programs rely on it.
+        log_line("unlock of %p, which is not locked", base);
+        return abi::STATUS_SUCCESS;
     }
     const Pin pin = found->second;
     pins_.erase(found);

@@ -158,7 +158,7 @@ TEST(pinned_memory_is_visible_until_unpinned) {
     CHECK(info.type == POINTER_TYPE_LOCKED && info.agent_base_address == bytes.data());
     CHECK(hsa_amd_memory_unlock(bytes.data()) == STATUS_SUCCESS);
     CHECK(!visible(0, bytes.data(), 1));
-    CHECK(hsa_amd_memory_unlock(bytes.data()) == STATUS_ERROR_INVALID_ALLOCATION);
+    CHECK(hsa_amd_memory_unlock(bytes.data()) == STATUS_SUCCESS);      // as the real runtime
 }
 
 TEST(pointer_info_names_owner_and_viewers) {
