@@ -1,5 +1,5 @@
 // Exported, but not offered: images, samplers, graphics and file interoperation, shared
-// virtual memory, signals between processes. Each answers with a status of its specification and one log line.
+// virtual memory. Each answers with a status of its specification and one log line.
 #include "vgpu/hsa/api.h"
 
 using namespace vgpu::hsa;
@@ -11,7 +11,6 @@ constexpr const char* kNoImages = "this card offers no images";
 constexpr const char* kNoSvm = "this card has no shared virtual memory (xnack-)";
 constexpr const char* kNoInterop = "there is no graphics driver to share with";
 constexpr const char* kNoDmabuf = "there is no kernel driver that could export a dmabuf";
-constexpr const char* kNoIpcSignals = "signals are not shared between processes";
 constexpr const char* kNoFiles = "there is no path from storage to this card";
 
 Status no_image(const char* function) {
@@ -82,14 +81,6 @@ VGPU_API Status hsa_amd_svm_attributes_get(void*, std::size_t, SvmAttributePair*
 
 VGPU_API Status hsa_amd_svm_prefetch_async(void*, std::size_t, Agent, std::uint32_t, const Signal*, Signal) {
     return declined("hsa_amd_svm_prefetch_async", STATUS_ERROR, kNoSvm);
-}
-
-VGPU_API Status hsa_amd_ipc_signal_create(Signal, IpcMemory*) {
-    return declined("hsa_amd_ipc_signal_create", STATUS_ERROR_INVALID_SIGNAL, kNoIpcSignals);
-}
-
-VGPU_API Status hsa_amd_ipc_signal_attach(const IpcMemory*, Signal*) {
-    return declined("hsa_amd_ipc_signal_attach", STATUS_ERROR_INVALID_SIGNAL, kNoIpcSignals);
 }
 
 VGPU_API Status hsa_amd_portable_export_dmabuf(const void*, std::size_t, int*, std::uint64_t*) {

@@ -22,12 +22,14 @@ SignalValue wait(Signal signal, std::uint32_t condition, SignalValue compare, st
         signal, [&](SignalSlot& slot) { return wait_signal(slot, condition_of(condition), compare, timeout); });
 }
 
-Status create(SignalValue initial, Signal* signal) {
+constexpr std::uint64_t kSharedAttribute = 2;    // HSA_AMD_SIGNAL_IPC
+
+Status create(SignalValue initial, Signal* signal, bool shared = false) {
     return with_runtime([&](Runtime&) {
         if (signal == nullptr) {
             return STATUS_ERROR_INVALID_ARGUMENT;
         }
-        SignalSlot* slot = create_signal(initial);
+        SignalSlot* slot = create_signal(initial, SIGNAL_KIND_USER, shared);
         if (slot == nullptr) {
             return STATUS_ERROR_OUT_OF_RESOURCES;
         }
@@ -42,8 +44,31 @@ VGPU_API Status hsa_signal_create(SignalValue initial, std::uint32_t, const Agen
     return create(initial, signal);
 }
 
-VGPU_API Status hsa_amd_signal_create(SignalValue initial, std::uint32_t, const Agent*, std::uint64_t, Signal* signal) {
-    return create(initial, signal);
+VGPU_API Status hsa_amd_signal_create(SignalValue initial, std::uint32_t, const Agent*, std::uint64_t attributes,
+                                      Signal* signal) {
+    return create(initial, signal, (attributes & kSharedAttribute) != 0);
+}
+
+VGPU_API Status hsa_amd_ipc_signal_create(Signal signal, IpcMemory* handle) {
+    return with_runtime([&](Runtime&) {
+        const SignalSlot* slot = find_signal(signal);
+        if (slot == nullptr) {
+            return STATUS_ERROR_INVALID_SIGNAL;
+        }
+        // Only a signal made for it can be shared.
+        return handle != nullptr && export_signal(*slot, *handle) ? STATUS_SUCCESS : STATUS_ERROR_INVALID_ARGUMENT;
+    });
+}
+
+VGPU_API Status hsa_amd_ipc_signal_attach(const IpcMemory* handle, Signal* signal) {
+    return with_runtime([&](Runtime&) {
+        SignalSlot* slot = handle == nullptr || signal == nullptr ? nullptr : attach_signal(*handle);
+        if (slot == nullptr) {
+            return STATUS_ERROR_INVALID_ARGUMENT;
+        }
+        signal->handle = reinterpret_cast<std::uint64_t>(slot);
+        return STATUS_SUCCESS;
+    });
 }
 
 VGPU_API Status hsa_signal_destroy(Signal signal) {

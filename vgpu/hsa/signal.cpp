@@ -1,5 +1,6 @@
 #include "vgpu/hsa/signal.h"
 
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -8,10 +9,12 @@
 
 #include <algorithm>
 #include <climits>
+#include <cstring>
+#include <map>
 #include <mutex>
 #include <new>
-#include <set>
 #include <shared_mutex>
+#include <string>
 
 namespace vgpu::hsa {
 namespace {
@@ -29,39 +32,79 @@ void futex_wake_all(const void* word) noexcept {
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
 
+struct Block {
+    int file = -1;            // of a shared block
+    bool foreign = false;     // mapped from another process, for one signal
+};
+
 // All signals of the process. Never destroyed: threads may still wait while it exits.
 struct Pool {
     std::mutex mutex;
-    SignalSlot* free_list = nullptr;
+    SignalSlot* free_list[2] = {nullptr, nullptr};      // own, shared
     std::function<void(void*, std::size_t)> hook;
     std::shared_mutex blocks_mutex;
-    std::set<std::uintptr_t> blocks;
+    std::map<std::uintptr_t, Block> blocks;
 };
+
+// How another process finds a shared signal.
+struct Ticket {
+    std::uint32_t magic;
+    std::int32_t process;
+    std::int32_t file;
+    std::uint32_t offset;
+    std::uint64_t unused[2];
+};
+static_assert(sizeof(Ticket) == sizeof(abi::IpcMemory));
+constexpr std::uint32_t kTicketMagic = 0x5647'4953;
 
 Pool& pool() {
     static Pool& instance = *new Pool;
     return instance;
 }
 
-bool grow(Pool& signals) {
-    void* block = mmap(nullptr, kBlockBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (block == MAP_FAILED) {
-        return false;
-    }
+// Makes a mapping known, to find_signal() and to the cards.
+void admit(Pool& signals, void* base, Block block) {
     {
         const std::unique_lock lock(signals.blocks_mutex);
-        signals.blocks.insert(reinterpret_cast<std::uintptr_t>(block));
+        signals.blocks[reinterpret_cast<std::uintptr_t>(base)] = block;
     }
     if (signals.hook) {
-        signals.hook(block, kBlockBytes);
+        signals.hook(base, kBlockBytes);
     }
-    auto* bytes = static_cast<std::byte*>(block);
+}
+
+bool grow(Pool& signals, bool shared) {
+    int file = -1;
+    if (shared) {
+        file = memfd_create("vgpu-signals", MFD_CLOEXEC);
+        if (file < 0 || ftruncate(file, kBlockBytes) != 0) {
+            return false;
+        }
+    }
+    const int flags = shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
+    void* base = mmap(nullptr, kBlockBytes, PROT_READ | PROT_WRITE, flags, file, 0);
+    if (base == MAP_FAILED) {
+        return false;
+    }
+    admit(signals, base, {file, false});
+    auto* bytes = static_cast<std::byte*>(base);
     for (std::size_t at = kBlockBytes; at > 0; at -= sizeof(SignalSlot)) {
         auto* slot = new (bytes + at - sizeof(SignalSlot)) SignalSlot{};
-        slot->next_free = signals.free_list;
-        signals.free_list = slot;
+        slot->shared = shared ? 1 : 0;
+        slot->next_free = signals.free_list[shared];
+        signals.free_list[shared] = slot;
     }
     return true;
+}
+
+// The block that holds an address, and its base; nullptr for none. The lock must be held.
+const Block* block_of(const Pool& signals, std::uintptr_t address, std::uintptr_t& base) {
+    auto above = signals.blocks.upper_bound(address);
+    if (above == signals.blocks.begin() || address - std::prev(above)->first >= kBlockBytes) {
+        return nullptr;
+    }
+    base = std::prev(above)->first;
+    return &std::prev(above)->second;
 }
 
 std::atomic_ref<abi::SignalValue> value_of(SignalSlot& slot) noexcept {
@@ -113,22 +156,22 @@ void set_signal_memory_hook(std::function<void(void* base, std::size_t size)> ho
     signals.hook = std::move(hook);
     // Blocks outlive a shut-down of the runtime; a new start must see them again.
     if (signals.hook) {
-        for (const std::uintptr_t block : signals.blocks) {
-            signals.hook(reinterpret_cast<void*>(block), kBlockBytes);
+        for (const auto& [base, block] : signals.blocks) {
+            signals.hook(reinterpret_cast<void*>(base), kBlockBytes);
         }
     }
 }
 
-SignalSlot* create_signal(abi::SignalValue initial, abi::SignalKind kind) {
+SignalSlot* create_signal(abi::SignalValue initial, abi::SignalKind kind, bool shared) {
     Pool& signals = pool();
     SignalSlot* slot = nullptr;
     {
         const std::lock_guard lock(signals.mutex);
-        if (signals.free_list == nullptr && !grow(signals)) {
+        if (signals.free_list[shared] == nullptr && !grow(signals, shared)) {
             return nullptr;
         }
-        slot = signals.free_list;
-        signals.free_list = slot->next_free;
+        slot = signals.free_list[shared];
+        signals.free_list[shared] = slot->next_free;
     }
     slot->amd = abi::AmdSignal{};
     slot->amd.kind = kind;
@@ -139,12 +182,58 @@ SignalSlot* create_signal(abi::SignalValue initial, abi::SignalKind kind) {
 }
 
 void destroy_signal(SignalSlot* slot) {
-    slot->magic.store(0, std::memory_order_release);
-    slot->amd.kind = abi::SIGNAL_KIND_INVALID;
     Pool& signals = pool();
     const std::lock_guard lock(signals.mutex);
-    slot->next_free = signals.free_list;
-    signals.free_list = slot;
+    {
+        const std::unique_lock blocks_lock(signals.blocks_mutex);
+        std::uintptr_t base = 0;
+        const Block* block = block_of(signals, reinterpret_cast<std::uintptr_t>(slot), base);
+        if (block != nullptr && block->foreign) {
+            signals.blocks.erase(base);      // the signal itself belongs to the other process
+            munmap(reinterpret_cast<void*>(base), kBlockBytes);
+            return;
+        }
+    }
+    slot->magic.store(0, std::memory_order_release);
+    slot->amd.kind = abi::SIGNAL_KIND_INVALID;
+    slot->next_free = signals.free_list[slot->shared];
+    signals.free_list[slot->shared] = slot;
+}
+
+bool export_signal(const SignalSlot& slot, abi::IpcMemory& handle) {
+    Pool& signals = pool();
+    const std::shared_lock lock(signals.blocks_mutex);
+    const auto address = reinterpret_cast<std::uintptr_t>(&slot);
+    std::uintptr_t base = 0;
+    const Block* block = block_of(signals, address, base);
+    if (block == nullptr || block->file < 0) {
+        return false;
+    }
+    const Ticket ticket{kTicketMagic, getpid(), block->file, static_cast<std::uint32_t>(address - base), {}};
+    std::memcpy(&handle, &ticket, sizeof(ticket));
+    return true;
+}
+
+SignalSlot* attach_signal(const abi::IpcMemory& handle) {
+    Ticket ticket{};
+    std::memcpy(&ticket, &handle, sizeof(ticket));
+    if (ticket.magic != kTicketMagic || ticket.offset % sizeof(SignalSlot) != 0 || ticket.offset >= kBlockBytes) {
+        return nullptr;
+    }
+    const std::string path = "/proc/" + std::to_string(ticket.process) + "/fd/" + std::to_string(ticket.file);
+    const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+    if (file < 0) {
+        return nullptr;
+    }
+    void* base = mmap(nullptr, kBlockBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    if (base == MAP_FAILED) {
+        return nullptr;
+    }
+    Pool& signals = pool();
+    const std::lock_guard lock(signals.mutex);
+    admit(signals, base, {-1, true});
+    return reinterpret_cast<SignalSlot*>(static_cast<std::byte*>(base) + ticket.offset);
 }
 
 SignalSlot* find_signal(abi::Signal signal) noexcept {
@@ -155,8 +244,8 @@ SignalSlot* find_signal(abi::Signal signal) noexcept {
     {
         // A wrong handle must not be followed: it must lie in one of our blocks.
         const std::shared_lock lock(signals.blocks_mutex);
-        auto above = signals.blocks.upper_bound(signal.handle);
-        if (above == signals.blocks.begin() || signal.handle - *std::prev(above) >= kBlockBytes) {
+        std::uintptr_t base = 0;
+        if (block_of(signals, signal.handle, base) == nullptr) {
             return nullptr;
         }
     }

@@ -31,7 +31,7 @@ struct alignas(128) SignalSlot {
     std::atomic<std::uint32_t> magic;         // kLive while the signal exists
     std::atomic<std::uint32_t> waiters;       // threads in wait_signal()
     std::atomic<std::uint32_t> watchers;      // async handlers, copies and barriers that depend on it
-    std::uint32_t padding;
+    std::uint32_t shared;                     // it lies in memory that other processes may map
     SignalSlot* next_free;
 
     static constexpr std::uint32_t kLive = 0x5647'5349;
@@ -46,10 +46,18 @@ std::uint64_t now_ns() noexcept;
 void set_signal_memory_hook(std::function<void(void* base, std::size_t size)> hook);
 
 // Makes a signal; nullptr where memory is short.
-SignalSlot* create_signal(abi::SignalValue initial, abi::SignalKind kind = abi::SIGNAL_KIND_USER);
+// A shared one can be handed to other processes; a fork does not copy it.
+SignalSlot* create_signal(abi::SignalValue initial, abi::SignalKind kind = abi::SIGNAL_KIND_USER,
+                          bool shared = false);
 void destroy_signal(SignalSlot* slot);
 // The slot behind a handle; nullptr where the handle is null or no living signal.
 SignalSlot* find_signal(abi::Signal signal) noexcept;
+
+// A shared signal between processes: a handle for it, and the same signal from a handle
+// (nullptr where its process cannot be reached). Changes made by another process are
+// noticed like those of device code.
+bool export_signal(const SignalSlot& slot, abi::IpcMemory& handle);
+SignalSlot* attach_signal(const abi::IpcMemory& handle);
 
 abi::SignalValue load_signal(const SignalSlot& slot) noexcept;
 void store_signal(SignalSlot& slot, abi::SignalValue value) noexcept;

@@ -1,4 +1,7 @@
 // Signals: operations, waits, handlers.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -135,6 +138,41 @@ TEST(handler_runs_once_or_as_often_as_it_asks) {
     }
     CHECK(once.calls == 1 && once.last == 0);
     CHECK(thrice.calls == 3);
+}
+
+// In the child of a fork, as another process would do; 0 where all is right.
+int answer_in_child(const IpcMemory& handle) {
+    Signal signal{};
+    if (hsa_amd_ipc_signal_attach(&handle, &signal) != STATUS_SUCCESS) {
+        return 1;
+    }
+    if (hsa_signal_wait_scacquire(signal, SIGNAL_CONDITION_EQ, 7, 10'000'000'000, 0) != 7) {
+        return 2;
+    }
+    hsa_signal_store_screlease(signal, 8);
+    return hsa_signal_destroy(signal) == STATUS_SUCCESS ? 0 : 3;
+}
+
+TEST(another_process_answers_through_a_shared_signal) {
+    const Layer layer;
+    Signal shared{};
+    IpcMemory handle{};
+    CHECK(hsa_amd_signal_create(1, 0, nullptr, 2, &shared) == STATUS_SUCCESS);
+    CHECK(hsa_amd_ipc_signal_create(shared, &handle) == STATUS_SUCCESS);
+    const NewSignal own(1);
+    IpcMemory none{};
+    CHECK(hsa_amd_ipc_signal_create(own.handle, &none) == STATUS_ERROR_INVALID_ARGUMENT);
+    const pid_t child = fork();
+    if (child == 0) {
+        _exit(answer_in_child(handle));
+    }
+    hsa_signal_store_screlease(shared, 7);
+    CHECK(hsa_signal_wait_scacquire(shared, SIGNAL_CONDITION_EQ, 8, 10'000'000'000, 0) == 8);
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK(hsa_signal_destroy(shared) == STATUS_SUCCESS);
+    handle.handle[0] = 0;
+    CHECK(hsa_amd_ipc_signal_attach(&handle, &shared) == STATUS_ERROR_INVALID_ARGUMENT);
 }
 
 TEST(pending_handlers_do_not_hold_up_the_end) {
