@@ -20,7 +20,11 @@ from rocm_patch.sysroot.lock import Lock
 
 
 class Fixup(BaseModel):
-    """One mend: the file `content` put at `path`. `replaces` is the link that stood there, if any."""
+    """One mend: the file `content` put at `path`. `replaces` is the link that stood there, if any.
+
+    `beside` names a package without which there is nothing to mend (a compiler, in a root
+    that only runs programs).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -31,6 +35,7 @@ class Fixup(BaseModel):
     path: str
     content: Annotated[str, Field(pattern=r"^[a-z0-9+._-]+$")]
     replaces: str | None = None
+    beside: str | None = None
 
     @field_validator("path")
     @classmethod
@@ -58,7 +63,8 @@ def load_fixups(folder: Path | None = None) -> list[Fixup]:
 def chosen(lock: Lock, folder: Path | None = None) -> list[Fixup]:
     """Give the fix-ups that are for packages of this lock, at exactly their versions."""
     versions = {package.name: package.version for package in lock.packages}
-    return [fixup for fixup in load_fixups(folder) if versions.get(fixup.package) == fixup.version]
+    exact = [fixup for fixup in load_fixups(folder) if versions.get(fixup.package) == fixup.version]
+    return [fixup for fixup in exact if fixup.beside is None or fixup.beside in versions]
 
 
 def digest(lock: Lock, folder: Path | None = None) -> str:

@@ -113,3 +113,10 @@ def test_the_wrappers_drop_one_pair_of_words_only(tmp_path: Path, name: str) -> 
     words = ["-isystem", "/usr/include", "-x", "hip", "-isystem", "/usr/include/x", "a b", "", "-isystem"]
     told = subprocess.run(["sh", str(shim), *words], capture_output=True, text=True, check=True).stdout
     assert told.split("\n")[:-1] == words[2:]
+
+
+def test_beside_names_what_there_must_be_to_mend(folder: Path) -> None:
+    (folder / "fixups.yml").write_text(LIST + "  beside: compiler\n")
+    assert [one.name for one in fixups.chosen(lock_of(locked("tool")), folder)] == ["one"]
+    both = lock_of(locked("tool"), locked("compiler"))
+    assert [one.name for one in fixups.chosen(both, folder)] == ["one", "two"]
