@@ -1,0 +1,270 @@
+// The engine as the HSA layer sees it: dispatches, faults, modes, statistics. The kernels
+// are small enough to read; their words were assembled by llvm-mc.
+#include <sys/mman.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstring>
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "vgpu/core/engine.h"
+
+using namespace vgpu::core;
+
+namespace {
+
+constexpr std::uint32_t kNowait[] = {
+    0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
+    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
+    0x34020082,  // v_lshlrev_b32_e32 v1, 2, v0
+    0xdc308000, 0x02000001,  // global_load_dword v2, v1, s[0:1]
+    0x060404f2,  // v_add_f32_e32 v2, 1.0, v2
+    0xdc708000, 0x00000201,  // global_store_dword v1, v2, s[0:1]
+    0xbf810000,  // s_endpgm
+};
+constexpr std::uint32_t kUnset[] = {
+    0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
+    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
+    0x34020082,  // v_lshlrev_b32_e32 v1, 2, v0
+    0x060412f2,  // v_add_f32_e32 v2, 1.0, v9
+    0xdc708000, 0x00000201,  // global_store_dword v1, v2, s[0:1]
+    0xbf810000,  // s_endpgm
+};
+constexpr std::uint32_t kLdsunset[] = {
+    0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
+    0x34020082,  // v_lshlrev_b32_e32 v1, 2, v0
+    0xd8d80000, 0x02000001,  // ds_read_b32 v2, v1
+    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
+    0xdc708000, 0x00000201,  // global_store_dword v1, v2, s[0:1]
+    0xbf810000,  // s_endpgm
+};
+constexpr std::uint32_t kDpp[] = {
+    0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
+    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
+    0x34020082,  // v_lshlrev_b32_e32 v1, 2, v0
+    0x7e0402fa, 0xff012100,  // v_mov_b32_dpp v2, v0 row_ror:1 row_mask:0xf bank_mask:0xf
+    0xdc708000, 0x00000201,  // global_store_dword v1, v2, s[0:1]
+    0xbf810000,  // s_endpgm
+};
+constexpr std::uint32_t kFma[] = {
+    0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
+    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
+    0x34020082,  // v_lshlrev_b32_e32 v1, 2, v0
+    0x7e0402ff, 0x3f800001,  // v_mov_b32_e32 v2, 0x3f800001
+    0x7e0602ff, 0xbf800002,  // v_mov_b32_e32 v3, 0xbf800002
+    0xd54b0002, 0x040e0502,  // v_fma_f32 v2, v2, v2, v3
+    0xdc708000, 0x00000201,  // global_store_dword v1, v2, s[0:1]
+    0xbf810000,  // s_endpgm
+};
+constexpr std::uint32_t kReverse[] = {
+    0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
+    0x34020082,  // v_lshlrev_b32_e32 v1, 2, v0
+    0x7e0802ff, 0x000003fc,  // v_mov_b32_e32 v4, 0x3fc
+    0x4c060304,  // v_sub_nc_u32_e32 v3, v4, v1
+    0xd8340000, 0x00000001,  // ds_write_b32 v1, v0
+    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
+    0xbf8a0000,  // s_barrier
+    0xd8d80000, 0x02000003,  // ds_read_b32 v2, v3
+    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
+    0x8f028a02,  // s_lshl_b32 s2, s2, 10
+    0x4a020202,  // v_add_nc_u32_e32 v1, s2, v1
+    0xdc708000, 0x00000201,  // global_store_dword v1, v2, s[0:1]
+    0xbf810000,  // s_endpgm
+};
+constexpr std::uint32_t kSpin[] = {
+    0xbf82ffff,  // s_branch spin
+};
+constexpr std::uint32_t kTrap[] = {
+    0xbf920002,  // s_trap 2
+    0xbf810000,  // s_endpgm
+};
+constexpr std::uint32_t kAllMeet[] = {
+    0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
+    0x7e020280,  // v_mov_b32_e32 v1, 0
+    0x7e040281,  // v_mov_b32_e32 v2, 1
+    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
+    0xbefe0381,  // s_mov_b32 exec_lo, 1
+    0xdcc88000, 0x00000201,  // global_atomic_add v1, v2, s[0:1]
+    0xdc319000, 0x03000001,  // global_load_dword v3, v1, s[0:1] glc dlc
+    0xbf8c3f70,  // s_waitcnt vmcnt(0)
+    0x7e060503,  // v_readfirstlane_b32 s3, v3
+    0xbf0aa803,  // s_cmp_lt_u32 s3, 40
+    0xbf85fffa,  // s_cbranch_scc1 again
+    0xbf810000,  // s_endpgm
+};
+
+int failures = 0;
+
+void check(bool good, const char* what, const std::string& detail = {}) {
+    if (good) return;
+    ++failures;
+    std::printf("FAILED: %s %s\n", what, detail.c_str());
+}
+
+// One card with a page of data and a page of code.
+class Card {
+public:
+    explicit Card(Options options = {}) : engine({}, space, with_defaults(std::move(options))) {
+        page = static_cast<std::uint32_t*>(mmap(nullptr, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        space.add(reinterpret_cast<std::uint64_t>(page), 65536, AddressSpace::Device, "test page");
+        kernarg = page + 8192;
+        const auto data = reinterpret_cast<std::uint64_t>(page);
+        std::memcpy(kernarg, &data, sizeof data);
+    }
+    ~Card() { munmap(page, 65536); }
+
+    // s[0:1] is the kernarg pointer, s2 the workgroup number, v0 the work-item.
+    std::optional<Fault> run(std::span<const std::uint32_t> code, unsigned groups = 1, unsigned items = 32) {
+        std::uint32_t* at = page + 10240;
+        KernelDescriptor kd{};
+        kd.group_segment_fixed_size = 1024;
+        kd.kernel_code_entry_byte_offset = 256;
+        kd.compute_pgm_rsrc1 = 1 | 0xf0 << 12 | 1 << 21 | 1 << 23 | 1 << 29;
+        kd.compute_pgm_rsrc2 = 2 << 1 | 1 << 7;
+        kd.kernel_code_properties = 8 | 1 << 10;
+        std::memcpy(at, &kd, sizeof kd);
+        engine.invalidate_code(reinterpret_cast<std::uint64_t>(at + 64), 4096);
+        std::memcpy(at + 64, code.data(), code.size_bytes());
+        LaunchInfo launch;
+        launch.grid[0] = groups * items;
+        launch.workgroup[0] = items;
+        launch.kernarg = reinterpret_cast<std::uint64_t>(kernarg);
+        launch.descriptor_address = reinterpret_cast<std::uint64_t>(at);
+        launch.kernel_name = "test_kernel";
+        return engine.run(launch);
+    }
+
+    static Options with_defaults(Options options) {
+        options.threads = 3;
+        if (options.stall_seconds == 300) options.stall_seconds = 1;
+        return options;
+    }
+
+    AddressSpace space;
+    Engine engine;
+    std::uint32_t* page;
+    std::uint32_t* kernarg;
+};
+
+void expect_fault(Card& card, std::span<const std::uint32_t> code, Fault::Kind kind, const char* text) {
+    const auto fault = card.run(code);
+    check(fault.has_value() && fault->kind == kind, "fault kind", text);
+    if (!fault) return;
+    std::string all;
+    for (const std::string& line : fault->lines) all += line + "\n";
+    check(all.find(text) != std::string::npos, "fault text", all);
+    check(all.find("test_kernel") != std::string::npos, "kernel name in the fault", all);
+}
+
+void barrier_and_lds() {
+    Card card;
+    check(!card.run(kReverse, 4, 256), "reversal through LDS runs");
+    bool right = true;
+    for (unsigned g = 0; g < 4; ++g)
+        for (unsigned i = 0; i < 256; ++i) right = right && card.page[g * 256 + i] == 255 - i;
+    check(right, "eight waves meet at the barrier and read each other's LDS");
+}
+
+void faults() {
+    Card card;
+    expect_fault(card, kTrap, Fault::Kind::Trap, "s_trap");
+    expect_fault(card, kSpin, Fault::Kind::NoProgress, "no progress");
+    static constexpr std::uint32_t illegal[] = {0xffffffff};
+    expect_fault(card, illegal, Fault::Kind::IllegalInstruction, "illegal instruction");
+    const std::uint64_t nowhere = 0x1000;
+    std::memcpy(card.kernarg, &nowhere, 8);
+    expect_fault(card, kNowait, Fault::Kind::Memory, "4-byte read at 0x1000");
+    const auto refused = card.run(kTrap, 1, 2048);
+    check(refused && refused->kind == Fault::Kind::BadLaunch, "a workgroup that is too large is refused");
+}
+
+// 40 workgroups that all wait for the last one finish only if all are resident at once.
+void workgroups_wait_for_each_other() {
+    Card card;
+    card.page[0] = 0;
+    const auto fault = card.run(kAllMeet, 40, 32);
+    check(!fault, "workgroups that wait for each other finish", fault ? fault->lines[0] : "");
+    check(card.page[0] == 40, "every workgroup arrived");
+}
+
+void several_queues() {
+    Card card;
+    check(!card.run(kReverse, 4, 256), "the kernel runs alone");
+    std::atomic<int> bad{0};
+    std::vector<std::thread> queues;
+    for (int i = 0; i < 4; ++i)
+        queues.emplace_back([&] {
+            for (int k = 0; k < 20; ++k) {
+                LaunchInfo launch;
+                launch.grid[0] = 1024;
+                launch.workgroup[0] = 256;
+                launch.kernarg = reinterpret_cast<std::uint64_t>(card.kernarg);
+                launch.descriptor_address = reinterpret_cast<std::uint64_t>(card.page + 10240);
+                launch.kernel_name = "test_kernel";
+                if (card.engine.run(launch)) bad.fetch_add(1);
+            }
+        });
+    for (std::thread& t : queues) t.join();
+    check(bad == 0, "launches beside others run");
+}
+
+void strict_findings() {
+    Options options;
+    options.strict = true;
+    Card card(options);
+    expect_fault(card, kNowait, Fault::Kind::Strict, "v2 is still being loaded");
+    expect_fault(card, kUnset, Fault::Kind::Strict, "v9 was never written");
+    expect_fault(card, kLdsunset, Fault::Kind::Strict, "LDS offset 0 was never written");
+    const auto fault = card.run(kReverse, 4, 256);
+    check(!fault, "strict mode finds nothing in a right kernel", fault ? fault->lines[0] : "");
+}
+
+void planted_defects() {
+    const auto result = [](Inject inject, std::span<const std::uint32_t> code, unsigned index) {
+        Options options;
+        options.inject = inject;
+        Card card(options);
+        card.page[index] = 77;
+        check(!card.run(code), "a planted defect does not fault");
+        return card.page[index];
+    };
+    check(result(Inject::None, kDpp, 1) == 0 && result(Inject::DppRow, kDpp, 1) == 1, "dpp-row shifts the row by one");
+    // (1 + 2^-23)^2 - (1 + 2^-22) is 2^-46; with the product rounded first it is 0.
+    check(result(Inject::None, kFma, 0) == 0x28800000 && result(Inject::FmaRounding, kFma, 0) == 0, "fma-rounding rounds twice");
+    check(result(Inject::None, kDpp, 5) == 4 && result(Inject::LaneStuck, kDpp, 5) != 4, "lane-stuck stops lane 5");
+    check(result(Inject::MissingKernel, kDpp, 1) == 77, "missing-kernel does nothing");
+}
+
+void statistics() {
+    Options options;
+    options.stats = true;
+    Card card(options);
+    card.run(kReverse, 4, 256);
+    card.run(kReverse, 4, 256);
+    const Stats stats = card.engine.stats();
+    check(stats.launches == 2 && stats.kernels.size() == 1, "one kernel, two launches");
+    if (stats.kernels.empty()) return;
+    const KernelStats& k = stats.kernels[0];
+    check(k.waves == 64 && k.workgroups == 8 && k.wave_size == 32, "geometry");
+    check(k.valu == 64 * 4 && k.lds == 64 * 2 && k.vmem == 64 && k.smem == 64 && k.salu == 64, "instructions by class", stats.json());
+    check(k.global_write_bytes == 8 * 1024 && k.lds_bank_conflicts == 0, "bytes and conflicts", stats.json());
+    check(stats.json().find("\"fma_share\": 0.0000") != std::string::npos, "JSON", stats.json());
+}
+
+}  // namespace
+
+int main() {
+    barrier_and_lds();
+    faults();
+    workgroups_wait_for_each_other();
+    several_queues();
+    strict_findings();
+    planted_defects();
+    statistics();
+    std::printf("%d failures\n", failures);
+    return failures == 0 ? 0 : 1;
+}
