@@ -323,6 +323,16 @@ const MicroOp* CodeCache::at(u64 pc, unsigned lanes) {
     return it->second;
 }
 
+void CodeCache::enter() {
+    std::lock_guard lock(mutex_);
+    ++users_;
+}
+
+void CodeCache::leave() {
+    std::lock_guard lock(mutex_);
+    if (--users_ == 0) retired_.clear();
+}
+
 void CodeCache::invalidate(u64 base, u64 size) {
     std::lock_guard lock(mutex_);
     std::erase_if(ops_, [&](const auto& entry) { return entry.first + 32 > base && entry.first < base + size; });
@@ -334,6 +344,7 @@ void CodeCache::invalidate(u64 base, u64 size) {
     ops_.clear();
     for (auto& chunk : chunks_) retired_.push_back(std::move(chunk));
     chunks_.clear();
+    if (users_ == 0) retired_.clear();
 }
 
 }  // namespace vgpu::core

@@ -27,6 +27,9 @@ public:
     const MicroOp* at(u64 pc, unsigned lanes);
     // Forgets code in [base, base + size). Not while a wave runs there.
     void invalidate(u64 base, u64 size);
+    // Around a launch: what was forgotten is freed when no launch can be running it.
+    void enter();
+    void leave();
 
     const u32* constants() const { return constants_; }
     // The handler of an instruction, nullptr where there is none; for tests.
@@ -58,6 +61,7 @@ private:
     std::unordered_map<Key, const MicroOp*> ops_;
     std::vector<std::unique_ptr<Chunk>> chunks_;
     std::vector<std::unique_ptr<Chunk>> retired_;
+    unsigned users_ = 0;
     std::unordered_map<u64, u32> known_constants_;
     u32* constants_ = nullptr;
     u32 constants_used_ = 0;

@@ -73,7 +73,9 @@ std::optional<Fault> Engine::run(const LaunchInfo& info) noexcept {
     Launch launch(info, m.profile, m.options, m.code, m.memory, m.serial.fetch_add(1));
     if (auto refused = launch.prepare()) return refused;
     const auto begin = Clock::now();
+    m.code.enter();
     m.scheduler.run(launch);
+    m.code.leave();
     m.record(launch, static_cast<u64>(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count()));
     return std::move(launch.fault);
 }

@@ -133,6 +133,14 @@ def buffer(
     return [word0, 128 << 24 | 1 << 16 | data << 8 | addr]
 
 
+def smem(
+    name: str, sdata: int, sbase: int, *, soffset: int = NULL, offset: int = 0, glc: bool = False
+) -> list[int]:
+    """A scalar memory instruction; sbase is an even SGPR number."""
+    word0 = 0x3D << 26 | ROWS[name].opcode << 18 | glc << 16 | sdata << 6 | sbase >> 1
+    return [word0, soffset << 25 | (offset & 0x1FFFFF)]
+
+
 def hexadecimal(words: list[int]) -> str:
     """Words as vgpu-step wants them."""
     return " ".join(f"{word & 0xFFFFFFFF:x}" for word in words)
