@@ -117,7 +117,8 @@ def pack_wheel(folder: Path, wheel: Path, *, epoch: int) -> None:
             info = zipfile.ZipInfo(name, date_time=when)
             info.compress_type = zipfile.ZIP_DEFLATED
             info.create_system = 3  # Unix, whatever packs it
+            info.file_size = path.stat().st_size  # 2 GiB and more need the larger form
             info.external_attr = (0o100755 if path.stat().st_mode & 0o111 else 0o100644) << 16
-            with path.open("rb") as source, archive.open(info, "w", force_zip64=False) as target:
+            with path.open("rb") as source, archive.open(info, "w") as target:
                 shutil.copyfileobj(source, target, _CHUNK)
     part.replace(wheel)
