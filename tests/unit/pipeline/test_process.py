@@ -64,7 +64,7 @@ def test_an_exception_ends_the_whole_group(logs: Path) -> None:
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt), StepLog(logs, "step") as log:
         call(["sh", "-c", script], log=log, what="it", watch=watch)
-    assert time.monotonic() - start < 8
+    assert time.monotonic() - start < 60  # the sleep would take 100
     with pytest.raises(psutil.NoSuchProcess):
         _wait_gone(pids[0])
     assert "-- ended by KeyboardInterrupt" in log.path.read_text()
