@@ -117,7 +117,8 @@ bool matrix_product(int n) {
     for (int j = 0; j < n; ++j) {
         std::fill(column.begin(), column.end(), 0.0f);
         for (int k = 0; k < n; ++k)
-            for (int i = 0; i < n; ++i) column[i] += a[i + static_cast<size_t>(k) * n] * b[k + static_cast<size_t>(j) * n];
+            for (int i = 0; i < n; ++i)
+                column[i] += a[i + static_cast<size_t>(k) * n] * b[k + static_cast<size_t>(j) * n];
         for (int i = 0; i < n; ++i) wrong += c[i + static_cast<size_t>(j) * n] != column[i];
     }
     char name[40], speed[40];

@@ -13,8 +13,8 @@ namespace {
 
 // Images are named for their limits, which HIP reads; making one is declined.
 bool offered(std::uint16_t extension, std::uint16_t major, std::uint16_t minor) {
-    return major == 1 &&
-           ((extension == EXTENSION_AMD_LOADER && minor <= kLoaderMinor) || (extension == EXTENSION_IMAGES && minor == 0));
+    const bool loader = extension == EXTENSION_AMD_LOADER && minor <= kLoaderMinor;
+    return major == 1 && (loader || (extension == EXTENSION_IMAGES && minor == 0));
 }
 
 }  // namespace

@@ -65,7 +65,8 @@ constexpr std::uint64_t kScratchLimit = 1ULL << 30;
 std::uint32_t flush_registers[2];
 
 #define GPU(value) (agent.is_gpu() ? (value) : 0)
-#define ITEM(id) id, #id, []([[maybe_unused]] const AgentObject& agent, [[maybe_unused]] const Runtime& runtime, void* out)
+#define ITEM(id) \
+    id, #id, []([[maybe_unused]] const AgentObject& agent, [[maybe_unused]] const Runtime& runtime, void* out)
 
 constexpr AgentItem kAgentItems[] = {
     {ITEM(AGENT_INFO_NAME) { put_text(out, agent.is_gpu() ? kGfxName : marketing_name(agent), 64); }},
@@ -110,7 +111,9 @@ constexpr AgentItem kAgentItems[] = {
     {ITEM(AGENT_INFO_VERSION_MINOR) { put<std::uint16_t>(out, 1); }},
     {ITEM(AMD_AGENT_INFO_CHIP_ID) { put<std::uint32_t>(out, GPU(agent.device->card.chip_id)); }},
     {ITEM(AMD_AGENT_INFO_CACHELINE_SIZE) { put<std::uint32_t>(out, agent.is_gpu() ? kCachelineBytes : 64); }},
-    {ITEM(AMD_AGENT_INFO_COMPUTE_UNIT_COUNT) { put<std::uint32_t>(out, agent.is_gpu() ? agent.device->card.cus : host_processors()); }},
+    {ITEM(AMD_AGENT_INFO_COMPUTE_UNIT_COUNT) {
+        put<std::uint32_t>(out, agent.is_gpu() ? agent.device->card.cus : host_processors());
+    }},
     {ITEM(AMD_AGENT_INFO_MAX_CLOCK_FREQUENCY) { put<std::uint32_t>(out, GPU(agent.device->card.engine_mhz)); }},
     {ITEM(AMD_AGENT_INFO_DRIVER_NODE_ID) { put<std::uint32_t>(out, agent.node); }},
     {ITEM(AMD_AGENT_INFO_MAX_ADDRESS_WATCH_POINTS) { put<std::uint32_t>(out, GPU(4U)); }},
@@ -121,16 +124,24 @@ constexpr AgentItem kAgentItems[] = {
     {ITEM(AMD_AGENT_INFO_MAX_WAVES_PER_CU) { put<std::uint32_t>(out, GPU(kWavesPerCu)); }},
     {ITEM(AMD_AGENT_INFO_NUM_SIMDS_PER_CU) { put<std::uint32_t>(out, GPU(kSimdsPerCu)); }},
     {ITEM(AMD_AGENT_INFO_NUM_SHADER_ENGINES) { put<std::uint32_t>(out, GPU(agent.device->card.shader_engines)); }},
-    {ITEM(AMD_AGENT_INFO_NUM_SHADER_ARRAYS_PER_SE) { put<std::uint32_t>(out, GPU(agent.device->card.arrays_per_engine)); }},
-    {ITEM(AMD_AGENT_INFO_HDP_FLUSH) { put(out, agent.is_gpu() ? HdpFlush{&flush_registers[0], &flush_registers[1]} : HdpFlush{}); }},
+    {ITEM(AMD_AGENT_INFO_NUM_SHADER_ARRAYS_PER_SE) {
+        put<std::uint32_t>(out, GPU(agent.device->card.arrays_per_engine));
+    }},
+    {ITEM(AMD_AGENT_INFO_HDP_FLUSH) {
+        put(out, agent.is_gpu() ? HdpFlush{&flush_registers[0], &flush_registers[1]} : HdpFlush{});
+    }},
     {ITEM(AMD_AGENT_INFO_DOMAIN) { put<std::uint32_t>(out, 0); }},
     {ITEM(AMD_AGENT_INFO_COOPERATIVE_QUEUES) { put<bool>(out, agent.is_gpu()); }},
     {ITEM(AMD_AGENT_INFO_UUID) { put_text(out, uuid(agent), 21); }},
     {ITEM(AMD_AGENT_INFO_ASIC_REVISION) { put<std::uint32_t>(out, GPU(2U)); }},
     {ITEM(AMD_AGENT_INFO_SVM_DIRECT_HOST_ACCESS) { put<bool>(out, !agent.is_gpu()); }},
     {ITEM(AMD_AGENT_INFO_COOPERATIVE_COMPUTE_UNIT_COUNT) { put<std::uint32_t>(out, GPU(agent.device->card.cus)); }},
-    {ITEM(AMD_AGENT_INFO_MEMORY_AVAIL) { put<std::uint64_t>(out, GPU(agent.device->heap.capacity() - agent.device->heap.used())); }},
-    {ITEM(AMD_AGENT_INFO_TIMESTAMP_FREQUENCY) { put<std::uint64_t>(out, agent.is_gpu() ? kGpuClockHz : kTimestampHz); }},
+    {ITEM(AMD_AGENT_INFO_MEMORY_AVAIL) {
+        put<std::uint64_t>(out, GPU(agent.device->heap.capacity() - agent.device->heap.used()));
+    }},
+    {ITEM(AMD_AGENT_INFO_TIMESTAMP_FREQUENCY) {
+        put<std::uint64_t>(out, agent.is_gpu() ? kGpuClockHz : kTimestampHz);
+    }},
     {ITEM(AMD_AGENT_INFO_ASIC_FAMILY_ID) { put<std::uint32_t>(out, GPU(kFamilyNavi)); }},
     {ITEM(AMD_AGENT_INFO_UCODE_VERSION) { put<std::uint32_t>(out, GPU(144U)); }},
     {ITEM(AMD_AGENT_INFO_SDMA_UCODE_VERSION) { put<std::uint32_t>(out, GPU(35U)); }},

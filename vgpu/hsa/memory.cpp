@@ -305,8 +305,9 @@ abi::Status Memory::forget_release(const void* ptr, abi::DeallocationCallback ca
         return abi::STATUS_ERROR_INVALID_ARGUMENT;
     }
     auto& callbacks = found->second.on_release;
-    const auto wanted = std::find_if(callbacks.begin(), callbacks.end(),
-                                     [&](const auto& notice) { return notice.callback == callback && notice.ptr == ptr; });
+    const auto wanted = std::find_if(callbacks.begin(), callbacks.end(), [&](const auto& notice) {
+        return notice.callback == callback && notice.ptr == ptr;
+    });
     if (wanted == callbacks.end()) {
         return abi::STATUS_ERROR_INVALID_ARGUMENT;
     }

@@ -139,7 +139,9 @@ struct Layer {
 };
 
 struct NewSignal {
-    explicit NewSignal(SignalValue initial) { CHECK(hsa_signal_create(initial, 0, nullptr, &handle) == STATUS_SUCCESS); }
+    explicit NewSignal(SignalValue initial) {
+        CHECK(hsa_signal_create(initial, 0, nullptr, &handle) == STATUS_SUCCESS);
+    }
     ~NewSignal() { CHECK(hsa_signal_destroy(handle) == STATUS_SUCCESS); }
     NewSignal(const NewSignal&) = delete;
     NewSignal& operator=(const NewSignal&) = delete;
