@@ -100,6 +100,9 @@ def build_library(sources: Path, report: Callable[[str], None] | None = None) ->
         configure = ["cmake", "-S", str(sources), "-B", str(work), f"-DCMAKE_CXX_COMPILER={compiler}"]
         if shutil.which("ninja"):
             configure += ["-G", "Ninja"]
+        if shutil.which("ccache"):
+            # A change of one file then costs the compilation of what depends on it.
+            configure += ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"]
         jobs = str(len(os.sched_getaffinity(0)))
         make = ["cmake", "--build", str(work), "--target", "vgpu_runtime", "--parallel", jobs]
         log = folder.with_name(f"{folder.name}.log")
