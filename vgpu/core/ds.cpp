@@ -27,10 +27,8 @@ void count_conflicts(Wave& w, const Lanes32& a, u32 exec) {
     w.class_counts[kStatLdsConflicts] += passes - 1;
 }
 
-VGPU_INLINE void addresses(const Wave& w, const MicroOp* u, u32 h, u32 offset, Lanes32& a) {
-    const u32* base = w.v + u->src[0] + h * 32;
-    VGPU_LANES a.x[i] = base[i] + offset;
-}
+VGPU_INLINE const u32* address_register(const Wave& w, const MicroOp* u, u32 h) { return w.v + u->src[0] + h * 32; }
+VGPU_INLINE void addresses(const u32* base, u32 offset, Lanes32& a) { VGPU_LANES a.x[i] = base[i] + offset; }
 
 // Is every active lane inside the workgroup's LDS?
 VGPU_INLINE bool all_inside(const Wave& w, const Lanes32& a, u32 exec, u32 size) {
@@ -57,10 +55,10 @@ const MicroOp* overrun(Wave& w, const MicroOp* u, const Lanes32& a, u32 h, u32 e
 }
 
 template <Element E, u32 N, Part P>
-VGPU_INLINE bool load_half(Wave& w, const MicroOp* u, u32 h, u32 exec, u32 offset, u32 dst) {
+VGPU_INLINE bool load_half(Wave& w, const MicroOp* u, u32 h, u32 exec, const u32* base, u32 offset, u32 dst) {
     constexpr u32 size = element_bytes(E, N);
     Lanes32 a;
-    addresses(w, u, h, offset, a);
+    addresses(base, offset, a);
     count_conflicts(w, a, exec);
     u32* r = w.v + dst + h * 32;
     if (!all_inside(w, a, exec, size)) [[unlikely]] {
@@ -99,7 +97,7 @@ struct Load {
         for (u32 h = 0; h < w.halves; ++h) {
             const u32 exec = w.s[kExecLo + h];
             if (exec == 0) continue;
-            if (!load_half<E, N, P>(w, u, h, exec, static_cast<u32>(u->imm), u->dst)) return nullptr;
+            if (!load_half<E, N, P>(w, u, h, exec, address_register(w, u, h), static_cast<u32>(u->imm), u->dst)) return nullptr;
         }
         return u + 1;
     }
@@ -112,12 +110,11 @@ const MicroOp* load_two(Wave& w, const MicroOp* u) {
     for (u32 h = 0; h < w.halves; ++h) {
         const u32 exec = w.s[kExecLo + h];
         if (exec == 0) continue;
-        u32* hidden = w.v + 3 * w.lanes + h * 32;
-        std::memcpy(hidden, w.v + u->src[0] + h * 32, 128);
-        MicroOp copy(*u);
-        copy.src[0] = 3 * w.lanes;
-        if (!load_half<Element::Words, N, Part::Whole>(w, &copy, h, exec, static_cast<u32>(u->imm), u->dst)) return nullptr;
-        if (!load_half<Element::Words, N, Part::Whole>(w, &copy, h, exec, static_cast<u32>(u->imm >> 32), u->dst + N * w.lanes)) return nullptr;
+        Lanes32 base;
+        std::memcpy(base.x, address_register(w, u, h), sizeof base.x);
+        const u32 first = static_cast<u32>(u->imm), second = static_cast<u32>(u->imm >> 32);
+        if (!load_half<Element::Words, N, Part::Whole>(w, u, h, exec, base.x, first, u->dst)) return nullptr;
+        if (!load_half<Element::Words, N, Part::Whole>(w, u, h, exec, base.x, second, u->dst + N * w.lanes)) return nullptr;
     }
     return u + 1;
 }
@@ -126,7 +123,7 @@ template <Element E, u32 N, Part P>
 VGPU_INLINE bool store_half(Wave& w, const MicroOp* u, u32 h, u32 exec, u32 offset, u32 data) {
     constexpr u32 size = element_bytes(E, N);
     Lanes32 a;
-    addresses(w, u, h, offset, a);
+    addresses(address_register(w, u, h), offset, a);
     count_conflicts(w, a, exec);
     if (!all_inside(w, a, exec, size)) [[unlikely]] {
         overrun(w, u, a, h, exec, size, true);
