@@ -39,3 +39,10 @@ def build_torch_gfx1010(session: nox.Session) -> None:
     """Build PyTorch's wheel; the arguments are `rocm-patch build`'s, such as --plan."""
     _install(session)
     session.run("python", "-m", "rocm_patch", "build", "pytorch", "2.6.0", *session.posargs, env=SOURCE)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run a HIP program and a rocBLAS sgemm on the virtual gfx1010; the arguments are `vgpu demo`'s."""
+    _install(session)
+    session.run("python", "-m", "rocm_patch", "vgpu", "demo", *session.posargs, env=SOURCE)
