@@ -13,7 +13,7 @@ import pytest
 import torch
 from suite import device as devices
 from suite.guard import Guard
-from suite.mutations import mutation
+from suite.mutations import MUTATIONS, mutation
 from suite.record import Record
 
 pytest_plugins = ["feed"]
@@ -41,7 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
     devices.settle(gpu)
     Guard.device = gpu
-    config.about = devices.describe(gpu) | {"tier": config.getoption("--tier")}  # type: ignore[attr-defined]
+    config.about = devices.describe(gpu) | {
+        "tier": config.getoption("--tier"),
+        "mutations": ", ".join(MUTATIONS),
+    }  # type: ignore[attr-defined]
     name = config.getoption("--mutate")
     if name is not None:
         try:
@@ -68,6 +71,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items
         if (tier != "full" and item.get_closest_marker(tier) is None)
         or (item.get_closest_marker("bench") is not None and not config.getoption("--bench"))
+        # A planted defect bends results; what is about the device itself would only cost time.
+        or (item.get_closest_marker("exclusive") is not None and config.getoption("--mutate"))
     ]
     if gone:
         config.hook.pytest_deselected(items=gone)

@@ -24,7 +24,9 @@ healthy = [lambda: True]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the two pipes."""
-    parser.addoption("--feed-orders", type=int, default=None, help="(for rocm-patch validate) whence tests come")
+    parser.addoption(
+        "--feed-orders", type=int, default=None, help="(for rocm-patch validate) whence tests come"
+    )
     parser.addoption("--feed-fd", type=int, default=None, help="(for rocm-patch validate) where messages go")
 
 

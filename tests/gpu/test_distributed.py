@@ -20,7 +20,7 @@ from suite.guard import gpu_only
 from torch import nn
 
 HERE = Path(__file__).parent
-pytestmark = [pytest.mark.exclusive, pytest.mark.quick]
+pytestmark = [pytest.mark.exclusive]
 
 
 def _start(
@@ -80,6 +80,7 @@ def _compare(gpu: torch.device, ends: list[tuple[int, str, str]]) -> None:
         assert answer["weights"] == answers[0]["weights"], "the processes' weights drifted apart"
 
 
+@pytest.mark.quick
 def test_two_processes_with_gloo(gpu: torch.device, tmp_path: Path) -> None:
     devices = [torch.device("cuda", n) for n in range(torch.cuda.device_count())]
     if len(devices) == 1:

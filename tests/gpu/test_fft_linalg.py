@@ -108,16 +108,17 @@ def test_qr_svd_eigh(dtype: torch.dtype, tier: str, gpu: torch.device, record: R
         kind = {"length": size + 3, "eps_dtype": dtype}
         check(record, f"Q R {size}", q @ r, a.double(), magnitude=norm, **kind)
         check(record, f"Q^T Q {size}", q.mT @ q, eye, magnitude=2.0, **kind)
-        check(record, f"U S V^T {size}", (u * d) @ vh, a.double(), magnitude=2 * norm, **kind)
-        check(record, f"U^T U {size}", u.mT @ u, eye, magnitude=2.0, **kind)
+        check(record, f"U S V^T {size}", (u * d) @ vh, a.double(), magnitude=8 * norm, **kind)
+        # One-sided Jacobi (cuSOLVER) stops at a tolerance of its own: orthogonal to some 100 eps.
+        check(record, f"U^T U {size}", u.mT @ u, eye, magnitude=8.0, **kind)
         want = torch.linalg.svdvals(a.double())
-        check(record, f"singular values {size}", d, want, magnitude=2 * norm, **kind)
+        check(record, f"singular values {size}", d, want, magnitude=4 * norm, **kind)
         big = float(s.double().abs().sum(0).max())
         check(
-            record, f"V L V^T {size}", (vectors * values) @ vectors.mT, s.double(), magnitude=2 * big, **kind
+            record, f"V L V^T {size}", (vectors * values) @ vectors.mT, s.double(), magnitude=8 * big, **kind
         )
         want = torch.linalg.eigvalsh(s.double())
-        check(record, f"eigenvalues {size}", values, want, magnitude=2 * big, **kind)
+        check(record, f"eigenvalues {size}", values, want, magnitude=4 * big, **kind)
 
 
 def test_batches_and_gradients(gpu: torch.device, record: Record) -> None:

@@ -19,7 +19,7 @@ FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 SIZES = {
     "slice": (0, 1, 33, 1025),
     "quick": (0, 1, 33, 1025, 70_001),
-    "full": (0, 1, 3, 31, 33, 64, 255, 257, 1023, 1025, 70_001, 4_194_305, 33_554_435),
+    "full": (0, 1, 3, 31, 33, 64, 255, 257, 1023, 1025, 70_001, 4_194_305, 16_777_219),
 }
 
 Binary = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

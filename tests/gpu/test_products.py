@@ -102,8 +102,15 @@ def test_linear_and_gradients(
         u, (x, w) = up.double(), wide[:2]
         extra = wide[2] if bias else torch.zeros(n, dtype=torch.float64)
         label = f"{m}x{k}x{n}"
+        size, product = x.abs() @ w.abs().t() + extra.abs(), x @ w.t()
         check(
-            record, label, out, x @ w.t() + extra, length=k + 1, magnitude=x.abs() @ w.abs().t() + extra.abs()
+            record,
+            label,
+            out,
+            product + extra,
+            length=k + 1,
+            magnitude=size,
+            stored=product.abs() + extra.abs(),
         )
         check(record, label + " dx", grads[0], u @ w, length=n, magnitude=u.abs() @ w.abs())
         check(record, label + " dw", grads[1], u.t() @ x, length=m, magnitude=u.abs().t() @ x.abs())

@@ -91,7 +91,6 @@ def test_first_gradients_agree_with_float64(workload: Workload, gpu: torch.devic
 def test_two_seeded_runs_are_equal(workload: Workload, gpu: torch.device) -> None:
     """Bit for bit, with torch's deterministic algorithms asked for."""
     torch.use_deterministic_algorithms(mode=True, warn_only=True)
-    torch.backends.cudnn.benchmark = False
     steps = range(min(8, workload.steps))
     try:
         runs = []

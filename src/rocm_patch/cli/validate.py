@@ -5,6 +5,7 @@ Options and output only; the work is in rocm_patch.validate and tests/gpu.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -116,7 +117,10 @@ def validate(  # noqa: PLR0913
     options = ["--tier", tier, "--device", device, "--memory", str(memory)]
     options += ["--bench"] if bench else []
     options += ["--mutate", mutate] if mutate else []
-    command = Command(python, suite or _suite(), options)
+    # Each process has its share of the cores: threads that wait for each other's core take most of the time.
+    share = str(max(1, (os.cpu_count() or 1) // jobs))
+    threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", share)}
+    command = Command(python, (suite or _suite()).resolve(), options, threads)
     console = Console(highlight=False, soft_wrap=True)
     with Progress(
         TextColumn("{task.description}"),

@@ -28,6 +28,7 @@ HOST_ARGUMENTS = {
     "aten::_pack_padded_sequence": "lengths and batch sizes steer the loop on the host",
     "aten::_pack_padded_sequence_backward": "batch sizes, as above",
     "aten::_pad_packed_sequence": "batch sizes, as above",
+    "aten::select.int": "reads one batch size of a packed sequence; select computes nothing",
     "aten::_cudnn_rnn": "batch_sizes of a packed sequence is a host tensor",
     "aten::_cudnn_rnn_backward": "batch_sizes, as above",
     "aten::miopen_rnn": "batch_sizes, as above",
@@ -57,6 +58,12 @@ class Guard(TorchDispatchMode):
         self.workload = device
         self.seen = 0
         self.faults: list[str] = []
+
+    def __enter__(self) -> Guard:
+        """Count the block."""
+        Guard.entered += 1
+        super().__enter__()
+        return self
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -102,7 +109,6 @@ def gpu_only(device: torch.device | None = None) -> Iterator[Guard]:
     if workload is None:
         raise RuntimeError("no device under test: run the suite by pytest or rocm-patch validate")
     guard = Guard(workload)
-    Guard.entered += 1
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with guard:

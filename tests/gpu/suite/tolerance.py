@@ -24,6 +24,8 @@ one result, m the magnitude sum(|terms|) of such a result (|A|@|B| for a product
    suffice, SIGMAS*sqrt(n)*u*max|result| is added, with u of the accumulating type. Half types
    store the steps of a composite operation: HALF_STEPS roundings of their own u come on top;
    operations that add into half-precision memory by atomics have that u in the sum as well.
+6. A float64 result is compared with a float64 reference, which errs as much and by another
+   algorithm: the tolerance is BOTH times as large there.
 
 What remains is checked against the twin: the same operation in the same dtype by torch's CPU
 kernels, an independent implementation with the same intermediate types. An element passes if
@@ -47,6 +49,7 @@ SIGMAS = 6
 PROBES = 3
 TWIN = 4
 HALF_STEPS = 8
+BOTH = 4
 
 
 def eps_of(dtype: torch.dtype) -> float:
@@ -72,14 +75,28 @@ def floor_of(dtype: torch.dtype) -> float:
 
 
 def bound(
-    want: torch.Tensor, dtype: torch.dtype, *, length: int = 1, magnitude: torch.Tensor | float | None = None
+    want: torch.Tensor,
+    dtype: torch.dtype,
+    *,
+    length: int = 1,
+    magnitude: torch.Tensor | float | None = None,
+    stored: torch.Tensor | float = 0.0,
 ) -> torch.Tensor:
-    """Give steps 1, 2 and 4 for a float64 reference; without `magnitude` the terms are the result itself."""
+    """Give steps 1, 2 and 4 for a float64 reference; without `magnitude` the terms are the result itself.
+
+    `stored` is the size of what half types store on the way (a product before its bias, a
+    partial sum of a batch), each rounded twice at most.
+    """
     size = want.abs().to(torch.float64)
     spread = size if magnitude is None else torch.as_tensor(magnitude, dtype=torch.float64).abs()
     unit, sums = eps_of(dtype) / 2, accumulate_eps(dtype) / 2
     growth = SIGMAS * math.sqrt(max(length, 1)) if length > 1 else 0.0
-    return torch.nan_to_num(ROUNDINGS * unit * size + growth * sums * spread, nan=0.0) + floor_of(dtype)
+    halves = dtype in (torch.float16, torch.bfloat16)
+    between = 2 * unit * torch.as_tensor(stored, dtype=torch.float64) if halves else 0.0
+    both = BOTH if dtype == torch.float64 else 1
+    return both * torch.nan_to_num(
+        ROUNDINGS * unit * size + growth * sums * spread + between, nan=0.0
+    ) + floor_of(dtype)
 
 
 def to_checker(tensor: torch.Tensor) -> torch.Tensor:
@@ -119,6 +136,8 @@ class Opinion:
     twin: Callable[[], Sequence[torch.Tensor] | None] | None = None
     #: Whether sums run in the stored type, by atomic additions into memory (step 5).
     atomic: bool = False
+    #: The least size of the terms that meet in the result, where it cancels by construction (step 5).
+    least: float = 0.0
 
 
 def check(
@@ -129,6 +148,7 @@ def check(
     *,
     length: int = 1,
     magnitude: torch.Tensor | float | None = None,
+    stored: torch.Tensor | float = 0.0,
     eps_dtype: torch.dtype | None = None,
     opinion: Opinion | None = None,
     position: int = 0,
@@ -152,7 +172,7 @@ def check(
     mine, reference = mine.to(torch.float64), reference.to(torch.float64)
     if magnitude is not None and got.is_complex():
         magnitude = torch.as_tensor(magnitude, dtype=torch.float64).unsqueeze(-1)
-    allowed = bound(reference, dtype, length=length, magnitude=magnitude).expand_as(reference)
+    allowed = bound(reference, dtype, length=length, magnitude=magnitude, stored=stored).expand_as(reference)
     ratios = ratio(mine, reference, allowed, dtype)
     needed = ""
     if opinion is not None and float(ratios.max()) > 1:
@@ -164,7 +184,7 @@ def check(
                     step = (to_checker(results[position]).to(torch.float64) - reference).abs()
                     # Where a moved input leaves the domain, the result there is undetermined.
                     change = torch.maximum(change, torch.nan_to_num(step, nan=math.inf, posinf=math.inf))
-            allowed = allowed + factor * change + _normwise(reference, dtype, length, atomic=opinion.atomic)
+            allowed = allowed + factor * change + _normwise(reference, dtype, length, opinion)
             ratios = torch.where(
                 allowed.isinf(), torch.zeros_like(ratios), ratio(mine, reference, allowed, dtype)
             )
@@ -179,14 +199,15 @@ def check(
     _judge(record, name + needed, mine, reference, allowed, ratios)
 
 
-def _normwise(reference: torch.Tensor, dtype: torch.dtype, length: int, *, atomic: bool) -> float:
+def _normwise(reference: torch.Tensor, dtype: torch.dtype, length: int, opinion: Opinion) -> float:
     """Give step 5: the rounding of the largest results, for all."""
     sizes = reference.abs()[reference.isfinite()]
     if not sizes.numel() or not eps_of(dtype):
         return 0.0
-    sums = eps_of(dtype) if atomic else accumulate_eps(dtype)
+    sums = eps_of(dtype) if opinion.atomic else accumulate_eps(dtype)
     steps = HALF_STEPS * eps_of(dtype) / 2 if dtype in (torch.float16, torch.bfloat16) else 0.0
-    return float(sizes.max()) * (SIGMAS * math.sqrt(length) * sums / 2 + steps)
+    both = BOTH if dtype == torch.float64 else 1
+    return both * max(float(sizes.max()), opinion.least) * (SIGMAS * math.sqrt(length) * sums / 2 + steps)
 
 
 def _judge(
