@@ -1,6 +1,8 @@
 // The three steps around a Newton division: scale, fused multiply-add with scale, fix-up.
 // After the pseudo-code of the RDNA manuals; where that would lose a result (both the
 // reciprocal and the quotient denormal) the scale is the one that keeps it.
+#include <limits>
+
 #include "vgpu/core/float_ops.h"
 #include "vgpu/core/handlers.h"
 
@@ -90,10 +92,19 @@ float fmas_one(float a, float b, float c) {
     return static_cast<float>(std::ldexp(sum, F32::exponent(c) > 127 ? 64 : -64));
 }
 double fmas_one(double a, double b, double c) {
-    __extension__ using wide = __float128;
-    const wide sum = static_cast<wide>(a) * b + c;
-    const wide factor = F64::exponent(c) > 1023 ? static_cast<wide>(f64(u64{1023 + 128} << 52)) : static_cast<wide>(f64(u64{1023 - 128} << 52));
-    return static_cast<double>(sum * factor);
+    const int up = F64::exponent(c) > 1023 ? 128 : -128;
+    const double once = std::ldexp(std::fma(a, b, c), up);
+    if (F64::exponent(once) > 1) return once;   // surely normal: the scaling was exact
+    // A denormal would be rounded twice: round to odd first, in a format with bits to spare.
+    using wide = long double;
+    const double product = a * b, below = std::fma(a, b, -product);
+    const wide sum = wide{product} + c, back = sum - product;
+    const wide error = ((product - (sum - back)) + (c - back)) + below;
+    u8 last = 0;   // the lowest byte of the mantissa
+    std::memcpy(&last, &sum, 1);
+    const wide infinity = std::numeric_limits<wide>::infinity();
+    const wide odd = error != 0 && (last & 1) == 0 ? std::nextafter(sum, error > 0 ? infinity : -infinity) : sum;
+    return static_cast<double>(std::ldexp(odd, up));
 }
 
 template <class K>
