@@ -93,7 +93,7 @@ def test_convolution(
     dtype: torch.dtype,
     turned: bool,
     gpu: torch.device,
-    record: Record,  # noqa: FBT001
+    record: Record,
 ) -> None:
     dims, batch, inside, outside, extent, kernel, options = FORMS[form]
     groups = options.get("groups", 1)
@@ -117,7 +117,7 @@ def test_convolution_of_real_size(
     dtype: torch.dtype,
     last: bool,
     gpu: torch.device,
-    record: Record,  # noqa: FBT001
+    record: Record,
 ) -> None:
     """Sizes of a ResNet's layers: these pick the tuned kernels."""
     batch, inside, outside, extent, kernel = size

@@ -109,8 +109,8 @@ def test_qr_svd_eigh(dtype: torch.dtype, tier: str, gpu: torch.device, record: R
         check(record, f"Q R {size}", q @ r, a.double(), magnitude=norm, **kind)
         check(record, f"Q^T Q {size}", q.mT @ q, eye, magnitude=2.0, **kind)
         check(record, f"U S V^T {size}", (u * d) @ vh, a.double(), magnitude=8 * norm, **kind)
-        # One-sided Jacobi (cuSOLVER) stops at a tolerance of its own: orthogonal to some 100 eps.
-        check(record, f"U^T U {size}", u.mT @ u, eye, magnitude=8.0, **kind)
+        # One-sided Jacobi (cuSOLVER) stops at a tolerance of its own: orthogonal to some 300 eps at size 129.
+        check(record, f"U^T U {size}", u.mT @ u, eye, magnitude=16.0, **kind)
         want = torch.linalg.svdvals(a.double())
         check(record, f"singular values {size}", d, want, magnitude=4 * norm, **kind)
         big = float(s.double().abs().sum(0).max())

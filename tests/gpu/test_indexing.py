@@ -123,7 +123,7 @@ def test_sort(
     descending: bool,
     tier: str,
     gpu: torch.device,
-    record: Record,  # noqa: FBT001
+    record: Record,
 ) -> None:
     for size in SIZES[tier]:
         x = (integers(0, 200, size, seed=9) if not dtype.is_floating_point else normal(size, seed=9) * 50).to(

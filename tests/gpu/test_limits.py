@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,11 +39,10 @@ def test_memory_to_its_edge_and_the_error_past_it(gpu: torch.device, memory: int
         with gpu_only():
             with pytest.raises(torch.OutOfMemoryError, match="out of memory"):
                 for number in range(64):
-                    kept.append(torch.full((block,), number % 251, dtype=torch.uint8, device=gpu))
+                    kept.append(torch.full((block,), number % 251, dtype=torch.uint8, device=gpu))  # noqa: PERF401
             assert len(kept) * block > 0.7 * memory, (
                 f"only {len(kept) * block} of {memory} bytes could be had"
             )
-            count = len(kept)
             del kept[-1]  # the reading below needs a little room itself
             ends = [(int(x[0]), int(x[-1]), int(x.max()), int(x.min())) for x in kept]
         assert ends == [(n % 251,) * 4 for n in range(len(kept))], "two blocks share memory"
@@ -192,6 +192,12 @@ def test_pinned_and_plain_copies(size: int, gpu: torch.device) -> None:
     assert torch.equal(move(x, gpu).cpu(), x)
 
 
+def _step(model: torch.nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor) -> None:
+    optimizer.zero_grad(set_to_none=False)
+    ((model(x) - y) ** 2).mean().backward()
+    optimizer.step()
+
+
 @pytest.mark.quick
 def test_a_graph_replays(gpu: torch.device) -> None:
     """Capture a training step once and replay it; the same steps without a graph give the same weights."""
@@ -202,10 +208,7 @@ def test_a_graph_replays(gpu: torch.device) -> None:
         optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
         x, y = move(normal(32, 8, seed=1), gpu), move(normal(32, 1, seed=2), gpu)
 
-        def step() -> None:
-            optimizer.zero_grad(set_to_none=False)
-            ((model(x) - y) ** 2).mean().backward()
-            optimizer.step()
+        step = partial(_step, model, optimizer, x, y)
 
         side = torch.cuda.Stream(gpu)
         side.wait_stream(torch.cuda.current_stream(gpu))

@@ -149,7 +149,7 @@ def _one(op: Any, sample: Any, gpu: torch.device, record: Record, label: str, *,
         f"{label}: {len(got)}+{len(grads)} results, expected {len(want)}"
     )
     atomic = op.name.startswith(ops.ATOMIC)
-    least = 0.75 if op.name in ops.NORMALIZING else 0.0
+    least = 0.75 if op.name in (*ops.NORMALIZING, *ops.CENTRING) else 0.0
     opinion = Opinion(reference.moved, lambda: reference.answer(wide=False), atomic=atomic, least=least)
     length = _length(inputs, out)
     # Where values are equal, their order is free: places and the gradient's places are not compared.

@@ -88,7 +88,7 @@ def test_linear_and_gradients(
     dtype: torch.dtype,
     tier: str,
     gpu: torch.device,
-    record: Record,  # noqa: FBT001
+    record: Record,
 ) -> None:
     for m, k, n in SHAPES[tier]:
         host = [normal(m, k, dtype=dtype, seed=6), normal(n, k, dtype=dtype, seed=7)]
@@ -140,7 +140,7 @@ def test_attention(
     dtype: torch.dtype,
     tier: str,
     gpu: torch.device,
-    record: Record,  # noqa: FBT001
+    record: Record,
 ) -> None:
     shapes = {"slice": [(1, 2, 9, 8)], "quick": [(1, 2, 9, 8), (2, 3, 65, 32)]}.get(
         tier, [(1, 1, 1, 8), (1, 2, 9, 8), (2, 3, 65, 32), (1, 4, 257, 64)]

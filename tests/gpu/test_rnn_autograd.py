@@ -100,17 +100,17 @@ def test_losses(name: str, gpu: torch.device, record: Record) -> None:
 
 
 def test_ctc_loss(gpu: torch.device, record: Record) -> None:
+    """The operator below F.ctc_loss: torch 2.11's own front moves targets to the host for cuDNN (the guard saw it)."""
     x, target = normal(12, 2, 5, seed=3), integers(1, 5, 2, 4, seed=4)
     lengths = (12, 10), (4, 3)
     wide = x.double().requires_grad_()
-    want = F.ctc_loss(wide.log_softmax(-1), target, *lengths)
-    (grad,) = torch.autograd.grad(want, wide)
+    want = F.ctc_loss(wide.log_softmax(-1), target, *lengths, reduction="none")
+    (grad,) = torch.autograd.grad(want.sum(), wide)
     mine = move(x, gpu).requires_grad_()
-    # Lengths as numbers: given as tensors, torch moves them and the targets to the host for cuDNN.
     with gpu_only():
-        got = F.ctc_loss(mine.log_softmax(-1), move(target, gpu), *lengths)
-        (mine_grad,) = torch.autograd.grad(got, mine)
-    check(record, "loss", got, want.detach(), length=60, magnitude=1 + float(want))
+        got, _ = torch._ctc_loss(mine.log_softmax(-1), move(target, gpu), *lengths)
+        (mine_grad,) = torch.autograd.grad(got.sum(), mine)
+    check(record, "loss", got, want.detach(), length=60, magnitude=1 + float(want.max()))
     check(record, "gradient", mine_grad, grad, length=60, magnitude=1.0)
 
 

@@ -191,7 +191,7 @@ def test_optimizers(name: str, way: str, gpu: torch.device, record: Record) -> N
 
 
 @pytest.mark.parametrize("foreach", [False, True], ids=["loop", "foreach"])
-def test_clipping_gradients(foreach: bool, gpu: torch.device, record: Record) -> None:  # noqa: FBT001
+def test_clipping_gradients(foreach: bool, gpu: torch.device, record: Record) -> None:
     source = torch.Generator().manual_seed(4)
     host = [torch.randn(n, generator=source) * 3 for n in (1, 33, 4097)]
     params = [nn.Parameter(torch.zeros(len(t), device=gpu)) for t in host]

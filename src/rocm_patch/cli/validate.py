@@ -93,7 +93,7 @@ SHOWN = 20
     default=None,
     help="The benchmark's history. Default: history.jsonl beside the report.",
 )
-def validate(  # noqa: PLR0913
+def validate(
     *,
     tier: str,
     device: str,

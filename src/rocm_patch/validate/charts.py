@@ -13,6 +13,8 @@ WIDTH, HEIGHT, EDGE = 720, 260, 46
 COLOURS = ("#1b6ca8", "#c8553d", "#3d8b37", "#7b4fa3", "#a67c00", "#2a9d8f", "#8d5524", "#555555")
 #: Ratios are drawn between these powers of ten.
 LOWEST, HIGHEST = -6.0, 3.0
+#: Ratios above this have their name in the page: a title a point costs size.
+TITLED = 0.5
 
 
 def scatter(groups: Mapping[str, Sequence[tuple[str, float]]]) -> str:
@@ -38,11 +40,13 @@ def scatter(groups: Mapping[str, Sequence[tuple[str, float]]]) -> str:
         for number, (label, ratio) in enumerate(points):
             x = left + column * (number + 0.5) / max(len(points), 1)
             wrong = ratio > 1
-            mark = f'<circle cx="{x:.1f}" cy="{_log_y(ratio):.1f}" r="{3 if wrong else 1.6}" fill="{"#b00020" if wrong else colour}"'
-            # A title a point costs page size: those near or past the line are worth it.
+            size, fill = (3, "#b00020") if wrong else (1.6, colour)
+            mark = f'<circle cx="{x:.1f}" cy="{_log_y(ratio):.1f}" r="{size}" fill="{fill}"'
             parts.append(
-                f"{mark}><title>{escape(label)}: {ratio:.3g}</title></circle>" if ratio > 0.5 else mark + "/>"
-            )  # noqa: PLR2004
+                f"{mark}><title>{escape(label)}: {ratio:.3g}</title></circle>"
+                if ratio > TITLED
+                else mark + "/>"
+            )
         x = left + column / 2
         parts.append(
             f'<text transform="translate({x:.1f},{HEIGHT + 4}) rotate(30)" class="t">{escape(name)}</text>'

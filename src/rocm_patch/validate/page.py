@@ -40,7 +40,7 @@ def groups_of(run: Run) -> list[dict[str, Any]]:
 
 
 def points_of(run: Run) -> dict[str, list[tuple[str, float]]]:
-    """Give each test's largest error/tolerance, by part of the suite; exact comparisons that held are left out."""
+    """Give each test's largest error/tolerance, by part of the suite, without exact ones that held."""
     points: dict[str, list[tuple[str, float]]] = {}
     for result in sorted(run.results, key=lambda r: r.id):
         ratios = [error["ratio"] for error in result.errors]

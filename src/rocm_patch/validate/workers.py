@@ -54,8 +54,16 @@ class Command:
     def words(self, messages: int, orders: int) -> list[str]:
         """Give the argument list."""
         settings = ["-c", str(self.suite / "pytest.ini"), "--rootdir", str(self.suite)]
-        # A GPU fault is told on the process's own stderr, which must reach the log: only Python's is captured.
-        quiet = ["-q", "--no-header", "--capture=sys", "-p", "feed", f"--feed-fd={messages}", f"--feed-orders={orders}"]
+        # A GPU fault is told on the process's own stderr, which must reach the log: Python's is captured.
+        quiet = [
+            "-q",
+            "--no-header",
+            "--capture=sys",
+            "-p",
+            "feed",
+            f"--feed-fd={messages}",
+            f"--feed-orders={orders}",
+        ]
         return [self.python, "-m", "pytest", *settings, *quiet, *self.options, str(self.suite)]
 
     def variables(self) -> dict[str, str]:

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 
 #: Words of torch's and its libraries' warnings when work leaves the GPU or a kernel is replaced.
 FALLBACK = re.compile(
-    r"fall(?:s|ing)?[ -]?back|(?:running|executed|computed|moved) (?:on|to) (?:the )?cpu", re.I
+    r"fall(?:s|ing)?[ -]?back|(?:running|executed|computed|moved) (?:on|to) (?:the )?cpu", re.IGNORECASE
 )
 
 #: Operations that take host tensors by torch's own definition, with the reason.
@@ -59,7 +59,7 @@ class Guard(TorchDispatchMode):
         self.seen = 0
         self.faults: list[str] = []
 
-    def __enter__(self) -> Guard:
+    def __enter__(self) -> Guard:  # noqa: PYI034  (no typing.Self before Python 3.11)
         """Count the block."""
         Guard.entered += 1
         super().__enter__()

@@ -62,6 +62,11 @@ NORMALIZING = (
     "native_batch_norm", "_native_batch_norm_legit", "_batch_norm_with_update", "nn.functional.group_norm",
     "nn.functional.instance_norm", "nn.functional.rms_norm", "masked.normalize",
 )  # fmt: skip
+#: Gradients are cotangents less their weighted mean: terms of the cotangent's size that may cancel.
+CENTRING = (
+    "softmax", "log_softmax", "nn.functional.softmin", "torch.ops.aten._safe_softmax.default", "_softmax_backward_data",
+    "masked.softmax", "masked.log_softmax", "masked.softmin",
+)  # fmt: skip
 #: Only the first result is defined on every backend (the saved statistics of evaluation are not).
 FIRST_ONLY = {"native_batch_norm", "_native_batch_norm_legit", "_batch_norm_with_update"}
 #: float64 kernels with constants of single precision (1/6 as 1.0f/6.0f in upstream's CUDA and HIP source).
@@ -78,31 +83,166 @@ ATOMIC = (
     "nn.functional.max_pool3d",
 )
 
-QUICK = """
-add sub mul div pow exp log sqrt rsqrt sin tanh sigmoid abs clamp where maximum sum mean prod amax argmax cumsum
-cumprod mm bmm addmm matmul nn.functional.linear nn.functional.conv1d nn.functional.conv2d nn.functional.conv3d
-nn.functional.conv_transpose2d nn.functional.max_pool2d nn.functional.avg_pool2d nn.functional.batch_norm
-nn.functional.layer_norm nn.functional.group_norm nn.functional.instance_norm softmax log_softmax
-nn.functional.scaled_dot_product_attention nn.functional.embedding nn.functional.cross_entropy nn.functional.mse_loss
-nn.functional.gelu nn.functional.relu gather scatter scatter_add index_add index_select index_put masked_select
-masked_fill nonzero unique sort topk histc cat permute linalg.cholesky linalg.qr linalg.svd linalg.solve
-fft.rfft flip roll tril
-""".split()
+QUICK = [
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "pow",
+    "exp",
+    "log",
+    "sqrt",
+    "rsqrt",
+    "sin",
+    "tanh",
+    "sigmoid",
+    "abs",
+    "clamp",
+    "where",
+    "maximum",
+    "sum",
+    "mean",
+    "prod",
+    "amax",
+    "argmax",
+    "cumsum",
+    "cumprod",
+    "mm",
+    "bmm",
+    "addmm",
+    "matmul",
+    "nn.functional.linear",
+    "nn.functional.conv1d",
+    "nn.functional.conv2d",
+    "nn.functional.conv3d",
+    "nn.functional.conv_transpose2d",
+    "nn.functional.max_pool2d",
+    "nn.functional.avg_pool2d",
+    "nn.functional.batch_norm",
+    "nn.functional.layer_norm",
+    "nn.functional.group_norm",
+    "nn.functional.instance_norm",
+    "softmax",
+    "log_softmax",
+    "nn.functional.scaled_dot_product_attention",
+    "nn.functional.embedding",
+    "nn.functional.cross_entropy",
+    "nn.functional.mse_loss",
+    "nn.functional.gelu",
+    "nn.functional.relu",
+    "gather",
+    "scatter",
+    "scatter_add",
+    "index_add",
+    "index_select",
+    "index_put",
+    "masked_select",
+    "masked_fill",
+    "nonzero",
+    "unique",
+    "sort",
+    "topk",
+    "histc",
+    "cat",
+    "permute",
+    "linalg.cholesky",
+    "linalg.qr",
+    "linalg.svd",
+    "linalg.solve",
+    "fft.rfft",
+    "flip",
+    "roll",
+    "tril",
+]
 
 CORE = [
     *QUICK,
-    *"""
-floor_divide remainder fmod round floor ceil erf lgamma cos tan atan2 log1p expm1 logsumexp var std norm amin argmin
-all any logcumsumexp baddbmm addmv dot outer einsum nn.functional.conv_transpose1d nn.functional.conv_transpose3d
-nn.functional.max_pool1d nn.functional.max_pool3d nn.functional.avg_pool1d nn.functional.avg_pool3d
-nn.functional.adaptive_avg_pool2d nn.functional.interpolate nn.functional.pad nn.functional.unfold
-nn.functional.nll_loss nn.functional.kl_div nn.functional.binary_cross_entropy_with_logits nn.functional.smooth_l1_loss
-nn.functional.ctc_loss nn.functional.embedding_bag nn.functional.silu nn.functional.leaky_relu nn.functional.softplus
-nn.functional.glu nn.functional.prelu nn.functional.rms_norm index_copy index_fill take take_along_dim scatter_reduce
-masked_scatter unique_consecutive msort kthvalue median searchsorted bincount bucketize cummax cummin
-repeat_interleave diag_embed triu stack split chunk expand_as unfold linalg.eigh linalg.lstsq linalg.inv linalg.det
-linalg.matrix_norm cholesky_solve triangular_solve fft.fft fft.ifft fft.fft2 fft.irfft stft
-""".split(),
+    *[
+        "floor_divide",
+        "remainder",
+        "fmod",
+        "round",
+        "floor",
+        "ceil",
+        "erf",
+        "lgamma",
+        "cos",
+        "tan",
+        "atan2",
+        "log1p",
+        "expm1",
+        "logsumexp",
+        "var",
+        "std",
+        "norm",
+        "amin",
+        "argmin",
+        "all",
+        "any",
+        "logcumsumexp",
+        "baddbmm",
+        "addmv",
+        "dot",
+        "outer",
+        "einsum",
+        "nn.functional.conv_transpose1d",
+        "nn.functional.conv_transpose3d",
+        "nn.functional.max_pool1d",
+        "nn.functional.max_pool3d",
+        "nn.functional.avg_pool1d",
+        "nn.functional.avg_pool3d",
+        "nn.functional.adaptive_avg_pool2d",
+        "nn.functional.interpolate",
+        "nn.functional.pad",
+        "nn.functional.unfold",
+        "nn.functional.nll_loss",
+        "nn.functional.kl_div",
+        "nn.functional.binary_cross_entropy_with_logits",
+        "nn.functional.smooth_l1_loss",
+        "nn.functional.ctc_loss",
+        "nn.functional.embedding_bag",
+        "nn.functional.silu",
+        "nn.functional.leaky_relu",
+        "nn.functional.softplus",
+        "nn.functional.glu",
+        "nn.functional.prelu",
+        "nn.functional.rms_norm",
+        "index_copy",
+        "index_fill",
+        "take",
+        "take_along_dim",
+        "scatter_reduce",
+        "masked_scatter",
+        "unique_consecutive",
+        "msort",
+        "kthvalue",
+        "median",
+        "searchsorted",
+        "bincount",
+        "bucketize",
+        "cummax",
+        "cummin",
+        "repeat_interleave",
+        "diag_embed",
+        "triu",
+        "stack",
+        "split",
+        "chunk",
+        "expand_as",
+        "unfold",
+        "linalg.eigh",
+        "linalg.lstsq",
+        "linalg.inv",
+        "linalg.det",
+        "linalg.matrix_norm",
+        "cholesky_solve",
+        "triangular_solve",
+        "fft.fft",
+        "fft.ifft",
+        "fft.fft2",
+        "fft.irfft",
+        "stft",
+    ],
 ]
 
 SAMPLES = {"quick": 3, "slice": 1, "full": 8}

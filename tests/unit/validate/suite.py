@@ -9,13 +9,14 @@ from pathlib import Path
 from rocm_patch.validate.workers import Command
 
 PLUGIN = Path(__file__).resolve().parents[2] / "gpu" / "feed.py"
-TESTS = '''
+TESTS = """
 import os, signal, time
 import pytest
 
 def test_good(record_property):
     record_property("record", {"errors": [{"name": "a", "error": 1.0, "tolerance": 2.0, "ratio": 0.5}],
-                               "curves": {"mlp": [2.0, 1.0]}, "values": {"bench": {"name": "gemm", "value": 100.0, "unit": "GFLOP/s"}},
+                               "curves": {"mlp": [2.0, 1.0]},
+                               "values": {"bench": {"name": "gemm", "value": 100.0, "unit": "G"}},
                                "compared": 3})
 
 def test_bad():
@@ -37,7 +38,7 @@ def test_alone():
 
 def test_after():
     pass
-'''  # fmt: skip
+"""  # fmt: skip
 SETTINGS = "[pytest]\naddopts = -p no:cacheprovider\nmarkers =\n    exclusive: alone\n"
 ABOUT = """
 def pytest_configure(config):

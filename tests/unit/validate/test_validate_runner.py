@@ -5,11 +5,11 @@ from pathlib import Path
 
 import attrs
 import pytest
+from tests.unit.validate import suite
 
 from rocm_patch.errors import NoGpuError, ValidationError
 from rocm_patch.validate.model import Result, Run
 from rocm_patch.validate.runner import Runner, Settings
-from tests.unit.validate import suite
 
 
 def _ignore(run: Run, result: Result, total: int) -> None:
@@ -85,7 +85,8 @@ def test_nothing_to_run_is_an_error(tmp_path: Path) -> None:
 
 
 def test_no_gpu_is_said_with_the_suites_reason(tmp_path: Path) -> None:
-    conftest = "import pytest\ndef pytest_configure(config):\n    raise pytest.UsageError('torch sees no GPU; load the driver')\n"
+    refusal = "raise pytest.UsageError('torch sees no GPU; load the driver')"
+    conftest = f"import pytest\ndef pytest_configure(config):\n    {refusal}\n"
     with pytest.raises(NoGpuError) as caught:
         Runner(suite.make(tmp_path / "suite", conftest=conftest), tmp_path, Settings(), _ignore).run()
     assert "load the driver" in caught.value.cause
