@@ -100,7 +100,7 @@ def test_losses(name: str, gpu: torch.device, record: Record) -> None:
 
 
 def test_ctc_loss(gpu: torch.device, record: Record) -> None:
-    """The operator below F.ctc_loss: torch 2.11's own front moves targets to the host for cuDNN (the guard saw it)."""
+    """The operator below F.ctc_loss: torch 2.11's own front copies the targets to the host (the guard saw it)."""
     x, target = normal(12, 2, 5, seed=3), integers(1, 5, 2, 4, seed=4)
     lengths = (12, 10), (4, 3)
     wide = x.double().requires_grad_()

@@ -146,7 +146,8 @@ def test_without_a_torch_that_has_a_gpu_the_real_suite_says_so(tmp_path: Path) -
     (fake / "__init__.py").write_text(
         "__version__ = '2.6.0+cpu'\nTensor = layout = dtype = object\n"
         "class version:\n    hip = cuda = None\n"
-        "class device:\n    def __init__(self, name):\n        self.type, self.index = name.split(':')[0], 0\n"
+        "class device:\n"
+        "    def __init__(self, name):\n        self.type, self.index = name.split(':')[0], 0\n"
         "def __getattr__(name):\n    return object\n"
     )
     (fake / "utils" / "__init__.py").write_text("")
