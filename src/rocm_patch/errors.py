@@ -16,7 +16,9 @@ class RocmPatchError(Exception):
 
     exit_code = 1
 
-    def __init__(self, what: str, *, cause: str = "", step: str = "", detail: list[str] | None = None) -> None:
+    def __init__(
+        self, what: str, *, cause: str = "", step: str = "", detail: list[str] | None = None
+    ) -> None:
         """Keep the parts; the command line prints them on lines of their own."""
         super().__init__(what)
         self.what = what

@@ -14,7 +14,7 @@ from rocm_patch.errors import DataError
 
 
 def data_root() -> Path:
-    """Give the folder that holds recipes/, patches/, problems/ and build/: a checkout, or the installed copy."""
+    """Give the folder of recipes/, patches/, problems/ and build/: a checkout, or the installed copy."""
     here = Path(__file__).resolve().parent
     candidates = [here.parent.parent, here / "_data"]
     override = os.environ.get("ROCM_PATCH_DATA")

@@ -28,7 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "isa": ("rocm_patch.cli.isa:isa", "Decode gfx1010 kernels: instruction mix, loops, hazards."),
     "wheel": ("rocm_patch.cli.wheel:wheel", "Say what a wheel needs; finish and check it."),
     "index": ("rocm_patch.cli.index:index", "Make a PEP 503/691 index over finished wheels."),
-    "diagnose": ("rocm_patch.cli.diagnose:diagnose", "Name the problem that an error text shows, and its fix."),
+    "diagnose": (
+        "rocm_patch.cli.diagnose:diagnose",
+        "Name the problem that an error text shows, and its fix.",
+    ),
     "new-problem": ("rocm_patch.cli.new_problem:new_problem", "Begin a catalogue entry from a bug report."),
 }
 
