@@ -88,6 +88,7 @@ class BuildSettings(_Strict):
     cache: dict[str, bool | str]
     found: tuple[str, ...] = ()
     sdk_series: tuple[SdkSeries, ...] = ()
+    precompile: dict[str, str] = {}
     libraries: tuple[str, ...]
     work: dict[str, int]
     disk: Disk

@@ -76,11 +76,13 @@ def write_tools(
     launcher: str,
     cmake_cache: Mapping[str, str],
     first: Sequence[str] = (),
+    precompile: Mapping[str, str] | None = None,
 ) -> None:
     """Make the folder of tools: clang through the launcher, all else of LLVM linked, our hipcc in bin/.
 
     launcher.cmake there (for CMAKE_PROJECT_TOP_LEVEL_INCLUDES) makes FindHIP take our hipcc
-    and sets `cmake_cache`. `first` are words that hipcc gets before all others.
+    and sets `cmake_cache`. `first` are words that hipcc gets before all others. `precompile`
+    names, for a CMake target, the header in build/precompile/ that its C++ sources share.
     """
     folder.mkdir(parents=True, exist_ok=True)
     mount = Mount(folder, TOOLS_INSIDE, write=True)
@@ -95,7 +97,20 @@ def write_tools(
     _script(folder / "bin" / "hipcc", "hipcc", values)
     entries = {"HIP_HIPCC_EXECUTABLE": f"{seen}/bin/hipcc", **cmake_cache}
     lines = [f'set({name} "{value}" CACHE STRING "" FORCE)\n' for name, value in entries.items()]
+    if precompile:
+        lines += _precompile_lines(folder, seen, precompile)
     atomic_write(folder / "launcher.cmake", "".join(lines).encode())
+
+
+def _precompile_lines(folder: Path, seen: str, precompile: Mapping[str, str]) -> list[str]:
+    """Copy the headers into the tools, where they have the same path on every machine."""
+    for path in precompile_files():
+        atomic_write(folder / "precompile" / path.name, path.read_bytes())
+    lines = [f'include("{seen}/precompile/precompile.cmake")\n']
+    for target, header in precompile.items():
+        call = f'rocm_patch_precompile {target} "{seen}/precompile/{header}"'
+        lines.append(f'cmake_language(DEFER DIRECTORY "${{CMAKE_SOURCE_DIR}}" CALL {call})\n')
+    return lines
 
 
 def _script(path: Path, template: str, values: Mapping[str, str]) -> None:
@@ -110,3 +125,8 @@ def _script(path: Path, template: str, values: Mapping[str, str]) -> None:
 def launcher_files() -> tuple[Path, ...]:
     """Give the templates, as inputs of what is compiled through them."""
     return tuple(sorted((data_root() / "build" / "launchers").iterdir()))
+
+
+def precompile_files() -> tuple[Path, ...]:
+    """Give the headers that may be precompiled and the CMake function that does it."""
+    return tuple(sorted((data_root() / "build" / "precompile").iterdir()))

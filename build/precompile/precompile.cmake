@@ -1,0 +1,21 @@
+# Compiles common headers once for a target of the project that is being configured.
+# launcher.cmake defers it to the end of the top folder, when all targets are there.
+
+function(rocm_patch_precompile target header)
+  # The time of the header would be in its compiled form, and no two builds would have the same bytes:
+  # nothing that includes it would be found in a compiler cache.
+  target_compile_options(
+    ${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-pch-timestamp>")
+  target_precompile_headers(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${header}>")
+  get_target_property(sources ${target} SOURCES)
+  foreach(source IN LISTS sources)
+    # Flags of its own (an instruction set, say): the compiler refuses what was compiled without them.
+    foreach(property COMPILE_FLAGS COMPILE_OPTIONS)
+      get_source_file_property(own "${source}" TARGET_DIRECTORY ${target} ${property})
+      if(own)
+        set_source_files_properties(
+          "${source}" TARGET_DIRECTORY ${target} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+      endif()
+    endforeach()
+  endforeach()
+endfunction()
