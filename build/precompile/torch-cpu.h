@@ -6,7 +6,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Dispatch.h>
-#include <ATen/NativeFunctions.h>
 #include <ATen/Parallel.h>
 #include <ATen/RedispatchFunctions.h>
 #include <ATen/TensorIterator.h>
