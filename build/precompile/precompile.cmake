@@ -1,6 +1,7 @@
 # Compiles common headers once for a target of the project that is being configured.
 # launcher.cmake defers it to the end of the top folder, when all targets are there.
 
+# After the header: regular expressions of sources that do not take it.
 function(rocm_patch_precompile target header)
   # The time of the header would be in its compiled form, and no two builds would have the same bytes:
   # nothing that includes it would be found in a compiler cache.
@@ -13,6 +14,12 @@ function(rocm_patch_precompile target header)
     foreach(property COMPILE_FLAGS COMPILE_OPTIONS)
       get_source_file_property(own "${source}" TARGET_DIRECTORY ${target} ${property})
       if(own)
+        set_source_files_properties(
+          "${source}" TARGET_DIRECTORY ${target} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+      endif()
+    endforeach()
+    foreach(pattern IN LISTS ARGN)
+      if(source MATCHES "${pattern}")
         set_source_files_properties(
           "${source}" TARGET_DIRECTORY ${target} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
       endif()

@@ -146,7 +146,7 @@ class Build:
                 inputs={
                     "settings": Text(env_digest), "launcher": Text(self.request.launcher),
                     "launcher files": Files(launcher.launcher_files()),
-                    "precompiled": Text(self.settings.precompile),
+                    "precompiled": Text(self.settings.model_dump(mode="json", include={"precompile"})),
                     "precompiled files": Files(launcher.precompile_files()),
                     "checks": Text([self.settings.cache, self.settings.found]),
                     "target": Text(self.request.target),
@@ -292,7 +292,7 @@ class Build:
             launcher=self.request.launcher,
             cmake_cache=self.settings.cmake_entries(self.places()),
             first=sdkheaders.first_words(self.folder, self.sdk, self.settings.sdk_series),
-            precompile=self.settings.precompile,
+            precompile={name: (one.header, one.without) for name, one in self.settings.precompile.items()},
         )
         # setup.py does not call CMake again while there is a cache, and CMake reads CFLAGS and
         # CXXFLAGS the first time only: without this, changed settings would be taken for applied.

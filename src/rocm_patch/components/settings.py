@@ -75,6 +75,16 @@ class SdkSeries(_Strict):
     versions: dict[str, str]
 
 
+class Precompiled(_Strict):
+    """A header of build/precompile/ that a CMake target's C++ sources share.
+
+    `without` are regular expressions (CMake's): sources whose path matches one do not take it.
+    """
+
+    header: str
+    without: tuple[str, ...] = ()
+
+
 class BuildSettings(_Strict):
     """One version's settings. `epoch` in seconds since 1970, UTC."""
 
@@ -88,7 +98,7 @@ class BuildSettings(_Strict):
     cache: dict[str, bool | str]
     found: tuple[str, ...] = ()
     sdk_series: tuple[SdkSeries, ...] = ()
-    precompile: dict[str, str] = {}
+    precompile: dict[str, Precompiled] = {}
     libraries: tuple[str, ...]
     work: dict[str, int]
     disk: Disk

@@ -76,13 +76,14 @@ def write_tools(
     launcher: str,
     cmake_cache: Mapping[str, str],
     first: Sequence[str] = (),
-    precompile: Mapping[str, str] | None = None,
+    precompile: Mapping[str, tuple[str, Sequence[str]]] | None = None,
 ) -> None:
     """Make the folder of tools: clang through the launcher, all else of LLVM linked, our hipcc in bin/.
 
     launcher.cmake there (for CMAKE_PROJECT_TOP_LEVEL_INCLUDES) makes FindHIP take our hipcc
     and sets `cmake_cache`. `first` are words that hipcc gets before all others. `precompile`
-    names, for a CMake target, the header in build/precompile/ that its C++ sources share.
+    names, for a CMake target, the header in build/precompile/ that its C++ sources share, and
+    regular expressions of sources that do not.
     """
     folder.mkdir(parents=True, exist_ok=True)
     mount = Mount(folder, TOOLS_INSIDE, write=True)
@@ -102,13 +103,20 @@ def write_tools(
     atomic_write(folder / "launcher.cmake", "".join(lines).encode())
 
 
-def _precompile_lines(folder: Path, seen: str, precompile: Mapping[str, str]) -> list[str]:
+def _precompile_lines(
+    folder: Path, seen: str, precompile: Mapping[str, tuple[str, Sequence[str]]]
+) -> list[str]:
     """Copy the headers into the tools, where they have the same path on every machine."""
     for path in precompile_files():
-        atomic_write(folder / "precompile" / path.name, path.read_bytes())
+        copy, content = folder / "precompile" / path.name, path.read_bytes()
+        # A new time would compile the header again, and then all that include it.
+        if not copy.is_file() or copy.read_bytes() != content:
+            atomic_write(copy, content)
     lines = [f'include("{seen}/precompile/precompile.cmake")\n']
-    for target, header in precompile.items():
-        call = f'rocm_patch_precompile {target} "{seen}/precompile/{header}"'
+    for target, (header, without) in precompile.items():
+        # Bracket arguments: a regular expression's backslashes are CMake's business only once.
+        words = " ".join(f"[=[{word}]=]" for word in (f"{seen}/precompile/{header}", *without))
+        call = f"rocm_patch_precompile {target} {words}"
         lines.append(f'cmake_language(DEFER DIRECTORY "${{CMAKE_SOURCE_DIR}}" CALL {call})\n')
     return lines
 
