@@ -46,3 +46,10 @@ def demo(session: nox.Session) -> None:
     """Run a HIP program and a rocBLAS sgemm on the virtual gfx1010; the arguments are `vgpu demo`'s."""
     _install(session)
     session.run("python", "-m", "rocm_patch", "vgpu", "demo", *session.posargs, env=SOURCE)
+
+
+@nox.session(name="validate-torch-gfx1010")
+def validate_torch_gfx1010(session: nox.Session) -> None:
+    """Run the GPU suite with the wheel in dist/ on the virtual gfx1010; the arguments are `validate`'s."""
+    _install(session)
+    session.run("python", "-m", "rocm_patch", "validate", "--virtual", *session.posargs, env=SOURCE)

@@ -6,6 +6,7 @@ Options and output only; the work is in rocm_patch.validate and tests/gpu.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,13 +16,18 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rocm_patch.errors import UsageError
+from rocm_patch.sysroot import Sysroot
 from rocm_patch.validate import history
 from rocm_patch.validate.explain import explain
 from rocm_patch.validate.model import Result, Run
 from rocm_patch.validate.page import write_page
 from rocm_patch.validate.report import write_json, write_junit
 from rocm_patch.validate.runner import Runner, Settings
+from rocm_patch.validate.virtual import VENV, VirtualCommand, executed, find_wheel, prepare
 from rocm_patch.validate.workers import Command
+from rocm_patch.vgpu.library import find_library
+from rocm_patch.vgpu.settings import NOTICE
+from rocm_patch.vgpu.settings import Settings as VgpuSettings
 
 #: Failures shown in full on the terminal; the report has all of them.
 SHOWN = 20
@@ -85,6 +91,26 @@ SHOWN = 20
     metavar="NAME",
     help="Plant a defect of tests/gpu/suite/mutations.py: the suite must then fail.",
 )
+@click.option(
+    "--virtual",
+    is_flag=True,
+    help="Test a built wheel on the virtual gfx1010, in the sysroot: a test instrument, not a way to train.",
+)
+@click.option(
+    "--wheel",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=None,
+    help="The wheel (--virtual). Default: the newest torch for gfx10 in dist/.",
+)
+@click.option(
+    "--devices", type=click.IntRange(1, 16), default=1, show_default=True, help="Virtual cards (--virtual)."
+)
+@click.option(
+    "--inject",
+    default=None,
+    metavar="DEFECT",
+    help="Plant a defect in the virtual card: the suite must then fail.",
+)
 @click.option("--bench", is_flag=True, help="Also measure throughput and judge it by the history.")
 @click.option(
     "--history",
@@ -105,6 +131,10 @@ def validate(
     memory: float,
     test_limit: float,
     mutate: str | None,
+    virtual: bool,
+    wheel: Path | None,
+    devices: int,
+    inject: str | None,
     bench: bool,
     history_file: Path | None,
 ) -> None:
@@ -120,8 +150,13 @@ def validate(
     # Each process has its share of the cores: threads that wait for each other's core take most of the time.
     share = str(max(1, (os.cpu_count() or 1) // jobs))
     threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", share)}
-    command = Command(python, (suite or _suite()).resolve(), options, threads)
     console = Console(highlight=False, soft_wrap=True)
+    command = Command(python, (suite or _suite()).resolve(), options, threads)
+    facts: dict[str, str] = {}
+    if virtual:
+        command, facts = _virtual(command, wheel, devices, inject, folder, console)
+    elif wheel is not None or inject is not None or devices != 1:
+        raise UsageError("--wheel, --devices and --inject are for the virtual card", step="add --virtual")
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -141,7 +176,17 @@ def validate(
                 console.print(f"{count} of {total}, {len(run.bad)} failed")
 
         run = Runner(command, folder, Settings(jobs=jobs, test_limit=test_limit, only=only), listen).run()
-    run.settings = {"tier": tier, "only": only, "jobs": jobs, "memory": memory, "mutation": mutate}
+    run.about |= facts
+    if isinstance(command, VirtualCommand):
+        run.about |= {f"executed {name}": f"{value:,}" for name, value in executed(command.scratch).items()}
+    run.settings = {
+        "tier": tier,
+        "only": only,
+        "jobs": jobs,
+        "memory": memory,
+        "mutation": mutate,
+        "defect": inject,
+    }
     explain(run)
     past = history_file or folder / "history.jsonl"
     run.verdicts = history.judge(run, history.read(past))
@@ -153,6 +198,32 @@ def validate(
     _show(run, folder, console)
     if not run.passed:
         sys.exit(1)
+
+
+def _virtual(  # noqa: PLR0917  (the options, as they came)
+    command: Command, wheel: Path | None, devices: int, inject: str | None, folder: Path, console: Console
+) -> tuple[VirtualCommand, dict[str, str]]:
+    """Give the command that runs the suite in the sysroot, and what the report says of the wheel."""
+    chosen = find_wheel(wheel)
+    settings = VgpuSettings(devices=devices, inject=inject)
+    library = find_library(lambda line: console.print(escape(line)))
+    console.print(NOTICE)
+    root = Sysroot.open()
+    inside = prepare(chosen, root, lambda line: console.print(escape(line)))
+    scratch = folder / "virtual"
+    shutil.rmtree(scratch, ignore_errors=True)
+    made = VirtualCommand(
+        python=f"{VENV}/bin/python",
+        suite=command.suite,
+        options=command.options,
+        environment=command.environment,
+        root=root,
+        inside=inside,
+        library=library,
+        settings=settings,
+        scratch=scratch,
+    )
+    return made, {"wheel": chosen.name, "wheel sha256": inside.sha256}
 
 
 def _suite() -> Path:

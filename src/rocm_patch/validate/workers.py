@@ -14,7 +14,8 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ from rocm_patch.errors import ValidationError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_SHELL_SIGNAL = 128
+#: A process in the sysroot dies with the thread that started it, and the runner's threads come and go.
+_SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 #: Bytes of a process's own output that are kept with a crash.
 TAIL = 8000
 
@@ -71,6 +75,10 @@ class Command:
         path = os.pathsep.join(p for p in (str(self.suite), os.environ.get("PYTHONPATH", "")) if p)
         return os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"} | self.environment
 
+    def start(self, messages: int, orders: int) -> tuple[list[str], Mapping[str, str], Path]:
+        """Give argument list, environment and folder of a new process."""
+        return self.words(messages, orders), self.variables(), self.suite
+
 
 class Worker:
     """One process; use as a context manager, so that it never outlives the run."""
@@ -90,17 +98,19 @@ class Worker:
         self.pipe, theirs = os.pipe()
         orders, self.orders = os.pipe()
         try:
+            words, variables, folder = self.command.start(theirs, orders)
             with self.log.open("ab") as log:
-                self.process = subprocess.Popen(
-                    self.command.words(theirs, orders),
+                self.process = _SPAWNER.submit(
+                    subprocess.Popen[bytes],
+                    words,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     pass_fds=(theirs, orders),
-                    cwd=self.command.suite,
-                    env=self.command.variables(),
+                    cwd=folder,
+                    env=variables,
                     start_new_session=True,
-                )
+                ).result()
         except OSError as error:
             raise ValidationError(
                 f"{self.command.python} cannot be started",
@@ -138,6 +148,8 @@ class Worker:
 
     def _gone(self) -> GoneError:
         code = self.process.wait() if self.process is not None else 0
+        if code > _SHELL_SIGNAL and code - _SHELL_SIGNAL in set(signal.Signals):
+            code = _SHELL_SIGNAL - code  # what stands between (a sysroot's way in) says 128 + N for signal N
         how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return GoneError(how, self.last_words())
 
