@@ -9,7 +9,10 @@ function(rocm_patch_precompile target header)
     ${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-pch-timestamp>")
   target_precompile_headers(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${header}>")
   get_target_property(sources ${target} SOURCES)
+  get_target_property(folder ${target} SOURCE_DIR)
   foreach(source IN LISTS sources)
+    # A relative name would be taken as one of this folder, not of the target's.
+    cmake_path(ABSOLUTE_PATH source BASE_DIRECTORY "${folder}" NORMALIZE)
     # Flags of its own (an instruction set, say): the compiler refuses what was compiled without them.
     foreach(property COMPILE_FLAGS COMPILE_OPTIONS)
       get_source_file_property(own "${source}" TARGET_DIRECTORY ${target} ${property})
