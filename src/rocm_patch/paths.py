@@ -36,6 +36,22 @@ def cache_root() -> Path:
     return Path(override) if override else Path(platformdirs.user_cache_dir("rocm-patch"))
 
 
+def state_root() -> Path:
+    """Give the user's folder for what must outlive the cache ($ROCM_PATCH_STATE overrides it)."""
+    override = os.environ.get("ROCM_PATCH_STATE")
+    return Path(override) if override else Path(platformdirs.user_state_dir("rocm-patch"))
+
+
+def log_root() -> Path:
+    """Give the folder of the logs: in the user's state; /var/log where root was given another's home."""
+    folder = state_root()
+    if os.geteuid() == 0 and "ROCM_PATCH_STATE" not in os.environ:
+        existing = next((one for one in (folder, *folder.parents) if one.exists()), folder)
+        if existing.exists() and existing.stat().st_uid != 0:
+            return Path("/var/log/rocm-patch")
+    return folder / "log"
+
+
 def dist_root() -> Path:
     """Give the folder for finished artefacts: dist/ of the checkout, or of the current folder."""
     override = os.environ.get("ROCM_PATCH_DIST")

@@ -7,16 +7,21 @@ command or group; `COMMANDS` names it, with the one line that `--help` shows.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import time
+from pathlib import Path
+from typing import Any
 
 import click
-from rich.console import Console
 
-from rocm_patch import __version__
-from rocm_patch.errors import RocmPatchError
+from rocm_patch.errors import RocmPatchError, UsageError
+from rocm_patch.logbook.book import begin, end
+from rocm_patch.paths import log_root
 
 #: subcommand -> (module:attribute, short help). Kept sorted by the flow of the work.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "doctor": ("rocm_patch.cli.doctor:doctor", "Name this machine's problems and the fixes it can have."),
     "detect": ("rocm_patch.cli.detect:detect", "Say what this machine has: GPUs, driver, ROCm, rights."),
     "source": ("rocm_patch.cli.source:source", "Fetch pinned sources into the cache."),
     "patch": ("rocm_patch.cli.patch:patch", "List, apply, check and refresh patch series."),
@@ -32,6 +37,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "rocm_patch.cli.diagnose:diagnose",
         "Name the problem that an error text shows, and its fix.",
     ),
+    "metrics": ("rocm_patch.cli.metrics:metrics", "Write this machine's state for Prometheus."),
+    "completion": ("rocm_patch.cli.completion:completion", "Print the completion script of a shell."),
+    "man": ("rocm_patch.cli.man:man", "Write the manual pages."),
     "new-problem": ("rocm_patch.cli.new_problem:new_problem", "Begin a catalogue entry from a bug report."),
 }
 
@@ -45,9 +53,12 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of one subcommand."""
-        del ctx
+        """Import the module of one subcommand; with --host, that of many machines in its place."""
         entry = COMMANDS.get(cmd_name)
+        if entry is not None and ctx.params.get("hosts"):
+            from rocm_patch.cli.fleet import command_for_hosts  # noqa: PLC0415  # as every subcommand
+
+            return command_for_hosts(cmd_name)
         if entry is None:
             return None
         module, _, attribute = entry[0].partition(":")
@@ -63,26 +74,90 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="rocm-patch")
-def root() -> None:
-    """Make a gfx1010 card (Radeon RX 5600 XT and kin) train with PyTorch."""
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: FBT001  # click's
+    del param
+    if value and not ctx.resilient_parsing:
+        from rocm_patch import __version__  # noqa: PLC0415  # its look-up is slow
+
+        click.echo(f"rocm-patch {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_version,
+    help="Show the version and exit.",
+)
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="H",
+    help="Do it on this machine over your ssh: detect, plan, doctor, status, apply. May be repeated.",
+)
+@click.option("--host-seconds", default=120.0, show_default=True, help="Limit of time for each --host.")
+@click.option("--at-once", default=8, show_default=True, help="Machines of --host that are asked at once.")
+@click.pass_context
+def root(ctx: click.Context, *, hosts: tuple[str, ...], host_seconds: float, at_once: int) -> None:
+    """Make a gfx1010 card (Radeon RX 5600 XT and kin) train with PyTorch.
+
+    Without a command: where this machine stands, in ten lines.
+    """
+    del host_seconds, at_once  # the many-machines command reads them from the context
+    if ctx.invoked_subcommand is None:
+        if hosts:
+            raise UsageError("--host needs a command", step="name one: rocm-patch --host H doctor")
+        from rocm_patch.cli.standing import standing  # noqa: PLC0415  # as every subcommand
+
+        standing()
 
 
 def main() -> None:
     """Run the command line; an explained error becomes its text and its exit code."""
+    words = sys.argv[1:]
+    # Shells ask for completions at each key; asking for help is no event either.
+    quiet = "_ROCM_PATCH_COMPLETE" in os.environ or {"-h", "--help", "--version"}.intersection(words)
+    book = None if quiet or os.environ.get("ROCM_PATCH_LOG") == "off" else begin(log_root())
+    started = time.monotonic()
+    if book:
+        book.write("start", argv=["rocm-patch", *words], folder=str(Path.cwd()))
+    failure: dict[str, Any] = {}
+    code: Any = 0
     try:
         root(prog_name="rocm-patch")
     except RocmPatchError as error:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(f"[bold red]error:[/] {_escape(error.what)}")
-        if error.cause:
-            console.print(f"[bold]cause:[/] {_escape(error.cause)}")
-        for line in error.detail:
-            console.print(f"  {_escape(line)}")
-        if error.step:
-            console.print(f"[bold]next:[/]  {_escape(error.step)}")
-        sys.exit(error.exit_code)
+        failure = {"error": error.what, "cause": error.cause, "detail": error.detail[-50:]}
+        code = error.exit_code
+        _explain(error)
+    except SystemExit as error:
+        code = error.code
+    except BaseException as error:
+        failure, code = {"error": f"{type(error).__name__}: {error}"}, 1
+        raise
+    finally:
+        if book:
+            book.write("end", exit=code or 0, seconds=round(time.monotonic() - started, 3), **failure)
+            end()
+    sys.exit(code)
+
+
+def _explain(error: RocmPatchError) -> None:
+    from rich.console import Console  # noqa: PLC0415  # a tenth of a second that only a failure needs
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"[bold red]error:[/] {_escape(error.what)}")
+    if error.cause:
+        console.print(f"[bold]cause:[/] {_escape(error.cause)}")
+    for line in error.detail:
+        console.print(f"  {_escape(line)}")
+    if error.step:
+        console.print(f"[bold]next:[/]  {_escape(error.step)}")
 
 
 def _escape(text: str) -> str:

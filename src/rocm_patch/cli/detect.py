@@ -7,8 +7,6 @@ imported where they are needed, since the command must answer within half a seco
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import click
 
 from rocm_patch.detect.machine import examine
 from rocm_patch.detect.model import Report
+from rocm_patch.detect.place import opened
 from rocm_patch.detect.tree import Tree
 from rocm_patch.errors import UsageError
 
@@ -55,21 +54,10 @@ def detect(
     Reads files only; needs neither ROCm nor root. What cannot be read is listed
     as not known and is no error.
     """
-    with tempfile.TemporaryDirectory(prefix="rocm-patch-detect-") as scratch:
-        environment: dict[str, str] = {}
-        if root is None:
-            tree, environment = Tree(Path("/")), dict(os.environ)
-        elif root.is_dir():
-            tree = Tree(root.resolve())
-        else:
-            from rocm_patch.detect.fixture import load, unpack  # noqa: PLC0415  # YAML
-
-            data = load(root)
-            tree = unpack(data, Path(scratch), root)
-            environment = {str(name): str(value) for name, value in data["environment"].items()}
-            user = user or data.get("user")
-        report = examine(tree, environment=environment, user=user, sites=sites)
-        report.root = "/" if root is None else str(root)
+    with opened(root, user) as place:
+        tree, environment = place.tree, place.environment
+        report = examine(tree, environment=environment, user=place.user, sites=sites)
+        report.root = place.name
         if targets:
             from rocm_patch.detect.code import add_code  # noqa: PLC0415  # the audit
             from rocm_patch.paths import cache_root  # noqa: PLC0415

@@ -27,6 +27,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from rocm_patch import commands
 from rocm_patch.environment import survey_commands, survey_files
 from rocm_patch.errors import SysrootError, UsageError
 from rocm_patch.pipeline.sdk import HostSdk, Sdk, SysrootSdk, sdk_of
@@ -175,7 +176,7 @@ def _output(sdk: Sdk, argv: Sequence[str]) -> str:
     """Run a program in an environment; give what it printed, "" when it failed."""
     need(*sdk.tools)
     command = sdk.command(argv, mounts=(), env={}, cwd="/")
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    done = commands.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode == _ENGINE_FAILED:
         raise SysrootError(
             f"{command[0]} could not run the image",

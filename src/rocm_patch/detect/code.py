@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from rocm_patch import commands
 from rocm_patch.detect.model import Library
 from rocm_patch.detect.tree import Tree
 
@@ -52,7 +53,7 @@ def _ask(path: Path, seconds: float) -> list[str] | str:
     if seconds <= 0:
         return "its code was not read: the time for that was over"
     try:
-        done = subprocess.run(
+        done = commands.run(
             [sys.executable, "-c", _READER, str(path)],
             stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False,
         )  # fmt: skip

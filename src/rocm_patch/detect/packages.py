@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 
+from rocm_patch import commands
 from rocm_patch.detect.model import Manager, Origin, Package
 from rocm_patch.detect.tree import Tree, clean
 
@@ -194,7 +195,7 @@ def _rpm_blobs(tree: Tree, base: sqlite3.Connection, path: str) -> Iterator[obje
 
 def _rpm_program(tree: Tree) -> list[Package]:
     try:
-        done = subprocess.run(
+        done = commands.run(
             ["rpm", "-qa", "--queryformat", _RPM_QUERY],
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -44,23 +44,29 @@ def write_report(folder: Path, raw: bytes, diagnosis: Diagnosis) -> list[str]:
     document = json.loads(as_json(diagnosis))
     shown = text.splitlines()
     for entry in document["problems"]:
-        entry["evidence"] = [shown[number - 1] for number in entry["lines"] if 0 < number <= len(shown)]
+        entry["evidence"] = [
+            shown[number - 1] if 0 < number <= len(shown) else redactor.redact(line)
+            for number, line in zip(entry["lines"], entry["evidence"], strict=True)
+        ]
     (folder / "diagnosis.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    (folder / "issue.md").write_text(_issue(diagnosis, shown, redactor.removed()), encoding="utf-8")
+    (folder / "issue.md").write_text(_issue(diagnosis, shown, redactor), encoding="utf-8")
     return redactor.removed()
 
 
-def _issue(diagnosis: Diagnosis, lines: list[str], removed: list[str]) -> str:
+def _issue(diagnosis: Diagnosis, lines: list[str], redactor: Redactor) -> str:
     """Write the issue text: what is seen, what is known of it, what the reporter has to add."""
     best = diagnosis.findings[0] if diagnosis.findings else None
     out = [f"# {best.problem.title if best else 'TITLE: what fails, in one line'}", ""]
     out += ["## What happens", "", "<!-- What did you do, what did you expect, what came instead? -->", ""]
     out += ["## Machine", ""]
-    out += [f"- GPU targets named in the text: {', '.join(diagnosis.facts.gfx) or 'none'}"]
+    out += [f"- GPU targets: {', '.join(diagnosis.facts.gfx) or 'none'}"]
     out += ["- Distribution, kernel, ROCm and PyTorch versions: <!-- fill in -->", ""]
     out += ["## Lines that matter", "", "```"]
-    numbers = [hit.line for finding in diagnosis.findings for hit in finding.evidence()]
-    if not numbers:
+    evidence = [hit for finding in diagnosis.findings for hit in finding.evidence()]
+    # What doctor saw on the machine itself has no line.
+    out += [redactor.redact(hit.evidence) for hit in evidence if hit.line == 0][:MOST_QUOTED]
+    numbers = [hit.line for hit in evidence if hit.line > 0]
+    if not evidence:
         numbers = list(range(max(1, len(lines) - TAIL + 1), len(lines) + 1))
     out += [lines[number - 1].replace("```", "'''") for number in sorted(set(numbers))[:MOST_QUOTED]]
     out += ["```", "", "The whole text is attached as text.txt.", "", "## What is known of it", ""]
@@ -70,5 +76,5 @@ def _issue(diagnosis: Diagnosis, lines: list[str], removed: list[str]) -> str:
     if not diagnosis.findings:
         out += ["Nothing: no entry of rocm-patch's catalogue fits."]
     out += ["", f"Written by `rocm-patch diagnose --report` {__version__}."]
-    out += [f"Removed before writing: {'; '.join(removed) or 'nothing'}.", ""]
+    out += [f"Removed before writing: {'; '.join(redactor.removed()) or 'nothing'}.", ""]
     return "\n".join(out)

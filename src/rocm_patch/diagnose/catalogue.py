@@ -65,7 +65,7 @@ def _load(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Catalogue:
             raise _wrong(path, f"its id is {problem.id}")
         problems[problem.id] = problem
     shared: dict[str, Any] = {}
-    for part in ("facts", "cards", "lookalikes"):
+    for part in ("facts", "cards", "lookalikes", "observations"):
         shared |= _yaml(folder / "common" / f"{part}.yml")
     try:
         common = Common.model_validate(shared)
@@ -90,7 +90,7 @@ def _yaml(path: Path) -> dict[str, Any]:
 
 def _check_names(catalogue: Catalogue, folder: Path) -> None:
     """Check that problems and facts which are named exist, and that numbers and signs are unique."""
-    known_facts = set(catalogue.common.facts) | DERIVED
+    known_facts = set(catalogue.common.facts) | set(catalogue.common.observations) | DERIVED
     numbers = [problem.number for problem in catalogue.problems.values()]
     if len(set(numbers)) != len(numbers):
         raise _wrong(folder, "two problems have the same number")

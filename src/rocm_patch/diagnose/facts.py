@@ -14,6 +14,8 @@ from rocm_patch.diagnose.machine import Machine
 from rocm_patch.diagnose.matcher import Hit
 from rocm_patch.diagnose.schema import Common, Pattern
 
+#: Number of the pattern in a hit that an observation of the machine stands for; its line is 0.
+OBSERVED = -1
 #: Different GPUs remembered from one text.
 MOST_CARDS = 64
 _RDNA1 = "gfx101*"
@@ -94,6 +96,11 @@ class FactFinder:
             held["integrated-beside-discrete"] = [self._spoken[integrated[0]], self._spoken[discrete[0]]]
         if machine.gfx or gpus:
             held.setdefault("amd-gpu", list(gpus.values())[:1])
+        for name, lines in machine.observed:
+            held[name] = [Hit(0, OBSERVED, line) for line in lines]
+        if machine.own_text:
+            # A kernel's log with a docker bridge in it comes from no container.
+            held = {name: hits for name, hits in held.items() if name not in machine.absent}
         return Facts(held, gfx)
 
     def _judge_override(self, held: dict[str, list[Hit]], gfx: list[str], gpus: dict[str, Hit]) -> None:

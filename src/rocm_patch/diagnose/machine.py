@@ -35,6 +35,10 @@ class Machine:
     facts: frozenset[str] = frozenset()
     #: Facts that are known not to hold.
     absent: frozenset[str] = frozenset()
+    #: Observations of doctor's with the lines that show them; given where the text is this machine's own.
+    observed: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    #: Whether the text comes from this very machine, so that its description outweighs the text.
+    own_text: bool = False
 
 
 def read_machine(path: Path) -> Machine:

@@ -33,10 +33,14 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """Give the text without names, addresses, serial numbers and secrets."""
-        for kind, regex in _SECRETS:
-            text = regex.sub(self._replacing(kind), text)
-        text = self._names(text)
+        text = self._names(self.redact_private(text))
         for kind, regex in _ADDRESSES:
+            text = regex.sub(self._replacing(kind), text)
+        return text
+
+    def redact_private(self, text: str) -> str:
+        """Give the text without secrets alone: what even a log on the user's own disk must not hold."""
+        for kind, regex in _SECRETS:
             text = regex.sub(self._replacing(kind), text)
         return text
 
@@ -100,6 +104,13 @@ _SECRETS = (
             r"[\"']?\s{0,3}[=:]\s{0,3}[\"']?(?P<value>[^\s\"'<>]{4,200})"
         ),
     ),
+    (
+        "secret",
+        re.compile(
+            r"(?i)--[a-z-]{0,30}(?:token|password|passphrase|secret|api-?key)[ =](?P<value>[^\s\"'<>]{1,200})"
+        ),
+    ),
+    ("secret", re.compile(r"(?i)\bauthorization:\s{0,3}basic\s{1,3}(?P<value>[a-z0-9+/=]{4,400})")),
     ("credentials", re.compile(r"(?i)[a-z][a-z0-9+.-]{1,20}://(?P<value>[^\s/@:]{1,80}:[^\s/@]{1,120})@")),
 )
 _NAMES = (

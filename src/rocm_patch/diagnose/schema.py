@@ -81,7 +81,7 @@ class Signature(Model):
     any: list[Pattern] = Field(default_factory=list)
     #: Lines between the first and the last of them; `text` = anywhere. 2 allows for wrapped lines.
     within: Annotated[int, Field(ge=0, le=400)] | Literal["text"] = 2
-    #: A fact that is itself the sign (worked out from cards and settings, not by a pattern).
+    #: A fact that is itself the sign: worked out from cards and settings, or an observation of doctor's.
     fact: Name | None = None
     #: None of these may stand in the evidence lines.
     never: list[Fixed] = Field(default_factory=list)
@@ -190,3 +190,5 @@ class Common(Model):
     #: Its groups are the major and minor number of HSA_OVERRIDE_GFX_VERSION.
     override: Expression
     lookalikes: list[LookAlike]
+    #: What `rocm-patch doctor` can see on a machine: name -> meaning.
+    observations: dict[Name, Line] = Field(default_factory=dict)

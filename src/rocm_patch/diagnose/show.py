@@ -7,6 +7,7 @@ harmless when they were read, and are never parsed as markup.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from rocm_patch.diagnose.fixes import conditions_in_words
 from rocm_patch.diagnose.judge import Diagnosis, Finding
+from rocm_patch.diagnose.matcher import Hit
 from rocm_patch.diagnose.schema import Fix, Strength
 
 #: Evidence lines shown of one problem.
@@ -31,10 +33,11 @@ _WEIGHT_WORDS: dict[Strength, str] = {
 
 def as_json(diagnosis: Diagnosis) -> str:
     """Give the document that docs/diagnose.md describes; pure ASCII, one line."""
-    return json.dumps({"problems": [_entry(finding) for finding in diagnosis.findings]})
+    return json.dumps({"problems": [entry(finding) for finding in diagnosis.findings]})
 
 
-def _entry(finding: Finding) -> dict[str, Any]:
+def entry(finding: Finding) -> dict[str, Any]:
+    """Give what the document says of one problem."""
     evidence = finding.evidence()
     return {
         "id": finding.problem.id,
@@ -58,7 +61,7 @@ def show(diagnosis: Diagnosis, console: Console) -> None:
     """Write the findings for a reader: what it is, how one knows, why not another, what to do."""
     if diagnosis.findings:
         for rank, finding in enumerate(diagnosis.findings, 1):
-            _show_finding(finding, rank, diagnosis, console)
+            show_finding(finding, rank, diagnosis, console)
     else:
         console.print("not known: no problem of the catalogue shows in this text")
         console.print(
@@ -74,7 +77,14 @@ def show(diagnosis: Diagnosis, console: Console) -> None:
         console.print(Text(f"\nfixes chosen for {', '.join(diagnosis.facts.gfx)}", style="dim"))
 
 
-def _show_finding(finding: Finding, rank: int, diagnosis: Diagnosis, console: Console) -> None:
+def _line(hit: Hit) -> str:
+    return f"line {hit.line}"
+
+
+def show_finding(
+    finding: Finding, rank: int, diagnosis: Diagnosis, console: Console, place: Callable[[Hit], str] = _line
+) -> None:
+    """Write one problem: its evidence with the place of each line, its cause and this machine's fixes."""
     problem = finding.problem
     if rank > 1:
         console.print()
@@ -83,7 +93,7 @@ def _show_finding(finding: Finding, rank: int, diagnosis: Diagnosis, console: Co
     console.print(Text(f"   {problem.summary}"))
     console.print("   evidence:")
     for hit in finding.evidence()[:MOST_LINES]:
-        console.print(Text(f"     line {hit.line}: {hit.evidence}"))
+        console.print(Text(f"     {place(hit)}: {hit.evidence}"))
     for sign in finding.signs:
         weight = _WEIGHT_WORDS[sign.signature.strength]
         console.print(Text(f"     - {sign.signature.means} ({weight})", style="dim"))

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from rocm_patch.commands import recorded
 from rocm_patch.errors import BuildError, MissingToolError
 
 _TAIL_LINES = 20
@@ -115,16 +116,17 @@ def call(
             cause=str(error),
             step=f"install the program {argv[0]} and run again; what is done stays done",
         ) from error
-    with process:
+    with process, recorded(argv, log=str(log.path)) as entry:
         try:
             for raw in process.stdout or ():
                 line = raw.decode(errors="replace").rstrip("\n")
                 log.line(line)
                 tail.append(line)
+                entry.line(line)
                 first.see(line)
                 if watch is not None:
                     watch(line)
-            code = process.wait()
+            code = entry.code = process.wait()
         except BaseException:
             _end_group(process)
             raise

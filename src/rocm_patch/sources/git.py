@@ -24,6 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.parse import urlsplit, urlunsplit
 
+from rocm_patch import commands
 from rocm_patch.errors import MissingToolError
 from rocm_patch.sources.model import GitProvider, Variant
 from rocm_patch.sources.providers import ProviderError
@@ -129,7 +130,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def _git(folder: Path, *args: str) -> bytes:
     """Run git in a bare repository; its complaint becomes a ProviderError, or a DiskSpaceError."""
-    done = subprocess.run(["git", *args], env=_environment(folder), capture_output=True, check=False)
+    done = commands.run(["git", *args], env=_environment(folder), capture_output=True, check=False)
     if done.returncode != 0:
         text = done.stderr.decode(errors="replace")
         if any(words in text for words in ("No space left on device", "Disk quota exceeded")):

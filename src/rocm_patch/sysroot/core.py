@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import attrs
 
+from rocm_patch import commands
 from rocm_patch.errors import SysrootError
 from rocm_patch.paths import cache_root
 from rocm_patch.sysroot import fixups, mounts
@@ -157,7 +158,7 @@ class Sysroot:
         """Run `argv` inside and give its exit code and output; SysrootError on failure when `check`."""
         command = self.command(argv, binds=binds, env=env, cwd=cwd, network=network)
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
+            done = commands.run(command, capture_output=True, text=True, check=False, timeout=timeout)
         except subprocess.TimeoutExpired as error:
             raise SysrootError(
                 f"{argv[0]} was still running in the sysroot after {timeout} s", step="allow it more time"
@@ -184,7 +185,9 @@ class Sysroot:
         SIGTERM and SIGHUP sent to this process reach the command.
         """
         command = self.command(argv, binds=binds, env=env, cwd=cwd, network=network, overlay=overlay)
-        return _call(command)
+        with commands.recorded(command) as entry:
+            entry.code = _call(command)
+        return entry.code
 
 
 def program(backend: Backend) -> list[str]:
@@ -236,7 +239,7 @@ def probe(backend: Backend) -> str | None:
     options += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]  # noqa: S108  the inside's own
     command = [*program(backend), *options, "--", "/usr/bin/env", "true"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TRY_SECONDS)
+        done = commands.run(command, capture_output=True, text=True, check=False, timeout=_TRY_SECONDS)
     except subprocess.TimeoutExpired:
         return f"did not end within {_TRY_SECONDS} s"
     if done.returncode == 0:

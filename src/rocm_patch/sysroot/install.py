@@ -15,6 +15,7 @@ from pathlib import Path
 
 import attrs
 
+from rocm_patch import commands
 from rocm_patch.errors import SysrootError
 from rocm_patch.sysroot.core import program
 from rocm_patch.sysroot.debs import Deb, base_of, extract
@@ -131,9 +132,14 @@ class Installer:
                 pass_fds=(writer, self.keep),
             )
         os.close(writer)
-        with process, os.fdopen(reader, encoding="utf-8", errors="replace") as lines:
+        with (
+            commands.recorded(command, log=str(self.log)) as entry,
+            process,
+            os.fdopen(reader, encoding="utf-8", errors="replace") as lines,
+        ):
             for line in lines:
                 meter.line(line)
+            entry.code = process.wait()
         if process.returncode != 0:
             step = next(word for word in words if word.startswith("--") and "force" not in word)
             text = self.log.read_text(encoding="utf-8", errors="replace")

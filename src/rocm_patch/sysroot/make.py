@@ -12,7 +12,6 @@ import fcntl
 import json
 import os
 import shutil
-import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
+from rocm_patch import commands
 from rocm_patch.errors import DiskSpaceError, SysrootError
 from rocm_patch.sources.progress import Ui
 from rocm_patch.sources.store import ObjectStore
@@ -85,7 +85,7 @@ def _check_host() -> None:
         need("newuidmap")
     problem = probe("nsexec")
     if problem is None and os.geteuid() != 0:
-        done = subprocess.run(
+        done = commands.run(
             [*ids_program(), "--as-is", "--", "true"], capture_output=True, text=True, check=False
         )
         problem = None if done.returncode == 0 else done.stderr.strip().rpartition("\n")[2]
@@ -129,7 +129,7 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path)
         return
     command = [*ids_program(), "--as-is", "--", str(which("rm")), "-rf", "--one-file-system", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = commands.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0 or path.exists():
         raise SysrootError(
             f"{path} cannot be removed",
@@ -212,7 +212,7 @@ def _one_owner(root: Path) -> None:
     the same whoever made it.
     """
     command = [*ids_program(), "--as-is", "--", str(which("chown")), "-Rh", "0:0", str(root)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = commands.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SysrootError(
             "the new root's files could not be given to one owner",

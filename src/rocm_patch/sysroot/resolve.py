@@ -12,10 +12,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from rocm_patch import commands
 from rocm_patch.errors import SysrootError
 from rocm_patch.sysroot.lock import Lock, LockedPackage
 from rocm_patch.sysroot.tools import need
@@ -103,7 +103,7 @@ def _apt(config: Path, words: list[str], what: str) -> str:
     """Run apt-get on the private folders; SysrootError with its last lines on failure."""
     environment = {**os.environ, "APT_CONFIG": str(config), "LC_ALL": "C.UTF-8"}
     command = ["apt-get", "-o", "APT::Update::Error-Mode=any", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = commands.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
         raise SysrootError(
             what,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from rocm_patch import commands
 from rocm_patch.errors import MissingToolError, VgpuError
 from rocm_patch.paths import cache_root, data_root
 from rocm_patch.vgpu.settings import SONAME
@@ -121,7 +122,7 @@ def build_library(sources: Path, report: Callable[[str], None] | None = None) ->
 
 def _step(command: list[str], output: int, log: Path) -> None:
     try:
-        done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
+        done = commands.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
     except FileNotFoundError as error:
         raise MissingToolError(
             f"this machine lacks {command[0]}",
@@ -152,5 +153,5 @@ def _compiler() -> str:
 
 def _version(compiler: str) -> str:
     """Give the first line of the compiler's --version."""
-    done = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)
+    done = commands.run([compiler, "--version"], capture_output=True, text=True, check=False)
     return f"{compiler} {done.stdout.partition(chr(10))[0]}"

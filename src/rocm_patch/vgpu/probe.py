@@ -9,11 +9,11 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from rocm_patch import commands
 from rocm_patch.errors import VgpuError
 from rocm_patch.vgpu.settings import Settings
 
@@ -36,7 +36,7 @@ _ATTRIBUTES: dict[str, tuple[int, Any]] = {
 
 def probe(library: Path, settings: Settings) -> list[dict[str, Any]]:
     """Give each card's properties; VgpuError where the library does not start."""
-    done = subprocess.run(
+    done = commands.run(
         [sys.executable, "-m", "rocm_patch.vgpu.probe", str(library)],
         env={**os.environ, **settings.environment()},
         capture_output=True,

@@ -5,12 +5,12 @@ Knows SDKs and mounts. Knows nothing of what is run.
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 
+from rocm_patch import commands
 from rocm_patch.errors import BuildError, UsageError
 from rocm_patch.pipeline.sdk import Mount, Sdk, SysrootSdk
 from rocm_patch.sysroot import Lock, Sysroot, load_lock
@@ -20,7 +20,7 @@ _TAIL = 30
 
 def call_here(argv: Sequence[str]) -> None:
     """Run a command of this machine. BuildError with the end of its output where it fails."""
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    done = commands.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BuildError(
             f"a program of the SDK failed with exit code {done.returncode}",
