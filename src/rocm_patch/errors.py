@@ -61,6 +61,12 @@ class DiskSpaceError(RocmPatchError):
     exit_code = 5
 
 
+class HostError(RocmPatchError):
+    """Of several machines, at least one could not be asked or failed."""
+
+    exit_code = 6
+
+
 class DataError(RocmPatchError):
     """A data file of the project (recipe, lock, target) breaks its schema."""
 

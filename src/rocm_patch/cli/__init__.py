@@ -54,11 +54,11 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module of one subcommand; with --host, that of many machines in its place."""
-        entry = COMMANDS.get(cmd_name)
-        if entry is not None and ctx.params.get("hosts"):
+        if ctx.params.get("hosts"):
             from rocm_patch.cli.fleet import command_for_hosts  # noqa: PLC0415  # as every subcommand
 
             return command_for_hosts(cmd_name)
+        entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
         module, _, attribute = entry[0].partition(":")

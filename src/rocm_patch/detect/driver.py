@@ -157,6 +157,10 @@ def ucode_version(tree: Tree, path: str) -> int | None:
             )
         elif path.endswith(".xz"):
             data = lzma.LZMADecompressor(memlimit=1 << 27).decompress(data, max_length=_HEADER.size)
+    except ImportError:
+        # Only on a machine of --host that has no rocm-patch: fleet/probe.py carries no compiled module.
+        tree.note(path, "packed with zstd, and the zstandard module is not there")
+        return None
     except (lzma.LZMAError, EOFError, MemoryError) as error:
         tree.note(path, f"cannot be unpacked: {error}")
         return None

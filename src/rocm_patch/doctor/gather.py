@@ -78,7 +78,7 @@ def _kernel_log(gathered: Gathered, boot: int) -> None:
         words = _text(done.stderr).strip().splitlines()[-1:] or [f"exit code {done.returncode}, no output"]
         tried.append(f"{argv[0]}: {words[0]}")
     gathered.notes.append(
-        f"the kernel's log was not read ({'; '.join(tried)}): give it, `sudo dmesg | rocm-patch doctor --log -`"
+        f"the kernel's log was not read ({'; '.join(tried)}); give it: sudo dmesg | rocm-patch doctor --log -"
     )
 
 

@@ -39,6 +39,8 @@ class Logbook:
         self.run = secrets.token_hex(4)
         self.clean = Cleaner(home)
         self.trouble = ""
+        #: Whether the command never ran before here, as far as the log knows.
+        self.first = not (folder / JSON_NAME).exists()
         self._size, self._keep = size, keep
 
     def write(self, event: str, **fields: Any) -> None:
