@@ -135,7 +135,7 @@ def _locked(folder: int) -> Iterator[bool]:
 def _readable(record: dict[str, Any]) -> str:
     """Give a record as a line for people; a program's output follows, set off by a bar."""
     rest = {k: v for k, v in record.items() if k not in {"time", "run", "pid", "event", "argv", "output"}}
-    words = [record["time"], f"{record['run']}/{record['pid']}", f"{record['event']:<7}"]
+    words = [record["time"], f"{record['run']}/{record['pid']}", f"{one_line(record['event']):<7}"]
     if "argv" in record:
         words.append(one_line(shlex.join(record["argv"])))
     words += [f"{name}={one_line(_shown(value))}" for name, value in rest.items() if value not in (None, "")]
