@@ -86,7 +86,7 @@ def pages(root: click.Group, *, version: str, date: str) -> dict[str, str]:
             title=escape(title.upper()),
             name=escape(title),
             version=escape(version),
-            date=escape(date),
+            date=date,
             short=escape(command.get_short_help_str(200).rstrip(".")),
             others=",\n".join(f".BR {escape(one)} (1)" for one in others).replace(",\n", " ,\n"),
             codes=[(code, escape(text)) for code, text in exit_codes()] if not name else [],
