@@ -7,6 +7,8 @@ Python on the other machine and nothing else; apply is done by the rocm-patch th
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -31,6 +33,7 @@ _APPLY = (
     'rocm-patch apply \\$d/plan.json {options}; r=\\$?; rm -rf \\$d; exit \\$r"'
 )
 _LARGEST_PLAN = 4 << 20
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,60}")
 
 
 @click.command()
@@ -72,7 +75,7 @@ def plan(ctx: click.Context, *, as_document: bool, out: Path | None) -> None:
         out.mkdir(parents=True, exist_ok=True)
         for host in hosts:
             if not host.trouble:
-                file = out / f"{host.name.replace('/', '_')}.json"
+                file = plan_file(out, host.name)
                 file.write_text(json.dumps(host.result, indent=2) + "\n", "utf-8")
                 click.echo(file, err=True)
     _finish("plan", hosts, as_document=as_document)
@@ -90,18 +93,62 @@ def status(ctx: click.Context, *, as_document: bool) -> None:
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("place", type=click.Path(exists=True, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--only", multiple=True, metavar="RULE", help="Only this item of the plan. May be repeated.")
+@click.option("--exclude", multiple=True, metavar="RULE", help="Not this item. May be repeated.")
+@click.option("--with", "extra", multiple=True, metavar="RULE", help="This optional item too.")
+@click.option("--user", metavar="NAME", help="Who is put into groups there.")
 @click.option("--json", "as_document", is_flag=True, help="Write JSON; docs/many-machines.md describes it.")
 @click.pass_context
-def apply(ctx: click.Context, file: Path, *, dry_run: bool, as_document: bool) -> None:
-    """Apply the plan in FILE on each machine, as root there (login, or sudo without a question)."""
-    data = file.read_bytes()
+def apply(
+    ctx: click.Context,
+    place: Path,
+    *,
+    dry_run: bool,
+    only: tuple[str, ...],
+    exclude: tuple[str, ...],
+    extra: tuple[str, ...],
+    user: str | None,
+    as_document: bool,
+) -> None:
+    """Apply the plan in PLACE on each machine, as root there (login, or sudo without a question).
+
+    PLACE is a plan's file, or the folder that plan --out wrote: then each machine gets its own.
+    """
+    plans = {host: _plan_of(place, host) for host in checked(ctx.find_root().params["hosts"])}
+    words = ["--dry-run" if dry_run else "--yes"]
+    named = {"--only": only, "--exclude": exclude, "--with": extra, "--user": (user,) if user else ()}
+    for option, names in named.items():
+        for name in names:
+            if not _WORD.fullmatch(name):
+                raise UsageError(
+                    f"{name!r} does not fit {option}", step="give the name of a rule, or of a user"
+                )
+            words += [option, name]
+    script = _PROGRAM + _AS_ROOT + _APPLY.format(options=" ".join(words))
+    answers = _ask(ctx, script, plans.__getitem__)
+    _finish("apply", [ran(answer) for answer in answers], as_document=as_document)
+
+
+def plan_file(folder: Path, host: str) -> Path:
+    """Name a machine's plan in a folder of plans."""
+    return folder / f"{host}.json"
+
+
+def _plan_of(place: Path, host: str) -> bytes:
+    file = plan_file(place, host) if place.is_dir() else place
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{file} cannot be read",
+            cause=str(error),
+            step=f"make it: rocm-patch --host {host} plan --out {place}",
+        ) from error
     if len(data) > _LARGEST_PLAN:
         raise UsageError(f"{file} is no plan", cause=f"it has {len(data)} bytes", step="name a plan's file")
-    script = _PROGRAM + _AS_ROOT + _APPLY.format(options="--dry-run" if dry_run else "--yes")
-    answers = _ask(ctx, script, data)
-    _finish("apply", [ran(answer) for answer in answers], as_document=as_document)
+    return data
 
 
 _COMMANDS = {"detect": detect, "doctor": doctor, "plan": plan, "status": status, "apply": apply}
@@ -119,10 +166,10 @@ def command_for_hosts(name: str) -> click.Command:
 
 
 def _probe(ctx: click.Context) -> list[Answer]:
-    return _ask(ctx, SCRIPT, archive())
+    return _ask(ctx, SCRIPT, lambda host: archive())  # noqa: ARG005  # the same for all
 
 
-def _ask(ctx: click.Context, script: str, sent: bytes) -> list[Answer]:
+def _ask(ctx: click.Context, script: str, sent: Callable[[str], bytes]) -> list[Answer]:
     options = ctx.find_root().params
     hosts = checked(options["hosts"])
     waiting = Console(stderr=True, highlight=False)

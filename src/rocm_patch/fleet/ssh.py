@@ -61,16 +61,16 @@ def checked(hosts: Iterable[str]) -> list[str]:
 def ask(
     hosts: list[str],
     script: str,
-    sent: bytes,
+    sent: Callable[[str], bytes],
     *,
     seconds: float,
     at_once: int,
     done: Callable[[Answer], None],
 ) -> list[Answer]:
-    """Run `script` on every host with `sent` as its standard input; `done` sees each answer as it comes."""
+    """Run `script` on every host, its standard input given by `sent`; `done` sees each answer as it comes."""
 
     def one(host: str) -> Answer:
-        answer = _ask(host, script, sent, seconds)
+        answer = _ask(host, script, sent(host), seconds)
         done(answer)
         return answer
 
