@@ -74,7 +74,7 @@ def _sample(line: str, families: dict[str, Family], open_family: str) -> None:
         raise ValueError(f"a label or a sample twice: {line}")
     if not _NUMBER.fullmatch(match[3].lower()):
         raise ValueError(f"no number: {line}")
-    value = float(match[3])
-    if families[open_family].kind == "counter" and value < 0:
+    number = float(match[3])
+    if families[open_family].kind == "counter" and number < 0:
         raise ValueError(f"a negative counter: {line}")
-    families[open_family].samples[key] = value
+    families[open_family].samples[key] = number
