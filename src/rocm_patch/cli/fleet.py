@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 
 from rocm_patch.errors import HostError, UsageError
+from rocm_patch.fleet.ansible import write as write_collection
 from rocm_patch.fleet.answers import NO_PROGRAM, Host, checked_up, planned, ran, received, state_of
 from rocm_patch.fleet.probe import SCRIPT, archive
 from rocm_patch.fleet.ssh import Answer, ask, checked
@@ -65,12 +66,20 @@ def doctor(ctx: click.Context, *, as_document: bool) -> None:
     type=click.Path(path_type=Path, file_okay=False),
     help="Write each machine's plan into this folder, as HOST.json, for review and for apply.",
 )
+@click.option(
+    "--ansible",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write an Ansible collection that applies the plans into this new folder.",
+)
 @click.pass_context
-def plan(ctx: click.Context, *, as_document: bool, out: Path | None) -> None:
+def plan(ctx: click.Context, *, as_document: bool, out: Path | None, ansible: Path | None) -> None:
     """Make each machine's plan, here, by the rules of this rocm-patch."""
     hosts = [received(answer) for answer in _probe(ctx)]
     for host in hosts:
         planned(host)
+    if ansible is not None:
+        write_collection(ansible, {host.name: host.result for host in hosts if not host.trouble})
+        click.echo(ansible, err=True)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         for host in hosts:

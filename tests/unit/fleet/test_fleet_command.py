@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from rocm_patch.cli import root
@@ -170,6 +171,16 @@ def test_plans_are_made_here_one_file_a_machine(
     assert result.exit_code == 0, result.output
     assert "kfd-udev (needed)" in result.output
     assert json.loads((tmp_path / "plans" / "a.json").read_text())["mode"] == "json"
+    collection = tmp_path / "collection"
+    assert _run("--host", "a", "plan", "--ansible", str(collection)).exit_code == 0
+    role = collection / "roles" / "apply"
+    assert json.loads((role / "files" / "a.json").read_text())["mode"] == "json"
+    assert yaml.safe_load((role / "vars" / "main.yml").read_text()) == {"rocm_patch_plans": ["a"]}
+    tasks = yaml.safe_load((role / "tasks" / "main.yml").read_text())
+    inner = tasks[1]["block"] + tasks[1]["always"]
+    modules = [key for task in inner for key in task if key.startswith("ansible.builtin.")]
+    assert modules == [f"ansible.builtin.{name}" for name in ("tempfile", "copy", "command", "file")]
+    assert isinstance(_run("--host", "a", "plan", "--ansible", str(collection)).exception, UsageError)
     assert ssh.exists()
 
 
