@@ -45,8 +45,13 @@ def recorded(argv: Sequence[str], *, log: str = "") -> Iterator[Entry]:
         _write(argv, entry.code, start, entry.capture.text(), failure=failure, log=log)
 
 
-def run(argv: Sequence[str], *, check: bool = False, **options: Any) -> subprocess.CompletedProcess[Any]:
-    """Run a program to its end; the options are those of subprocess.run."""
+def run(
+    argv: Sequence[str], *, check: bool = False, log_output: bool = True, **options: Any
+) -> subprocess.CompletedProcess[Any]:
+    """Run a program to its end; the options are those of subprocess.run.
+
+    Without `log_output` only the size of what it printed is logged: for copies of what is kept elsewhere.
+    """
     start = time.monotonic()
     try:
         done = subprocess.run(list(argv), check=check, **options)
@@ -59,7 +64,11 @@ def run(argv: Sequence[str], *, check: bool = False, **options: Any) -> subproce
     except (OSError, ValueError) as error:
         _write(argv, None, start, None, failure=f"not started: {error}")
         raise
-    _write(argv, done.returncode, start, captured(done.stdout, done.stderr))
+    if log_output or done.returncode:
+        output = captured(done.stdout, done.stderr)
+    else:
+        output = f"({len(done.stdout or '')} bytes, not kept here)"
+    _write(argv, done.returncode, start, output)
     return done
 
 

@@ -68,7 +68,10 @@ def _kernel_log(gathered: Gathered, boot: int) -> None:
     tried = []
     for argv in ([["dmesg"]] if boot == 0 else []) + [journal]:
         try:
-            done = commands.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS)
+            # A timer that collects metrics would fill the log with copies of the kernel's.
+            done = commands.run(
+                argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, log_output=False
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             tried.append(f"{argv[0]}: {error}")
             continue

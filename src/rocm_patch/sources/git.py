@@ -130,7 +130,9 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def _git(folder: Path, *args: str) -> bytes:
     """Run git in a bare repository; its complaint becomes a ProviderError, or a DiskSpaceError."""
-    done = commands.run(["git", *args], env=_environment(folder), capture_output=True, check=False)
+    done = commands.run(
+        ["git", *args], env=_environment(folder), capture_output=True, check=False, log_output=False
+    )
     if done.returncode != 0:
         text = done.stderr.decode(errors="replace")
         if any(words in text for words in ("No space left on device", "Disk quota exceeded")):

@@ -111,7 +111,7 @@ def _apt(config: Path, words: list[str], what: str) -> str:
             step="check the archive's address (setting sources.debian) and the wish list",
             detail=done.stderr.splitlines()[-10:],
         )
-    return done.stdout
+    return str(done.stdout)
 
 
 def _one(folder: Path, pattern: str) -> Path:

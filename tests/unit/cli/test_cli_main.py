@@ -74,6 +74,11 @@ def test_the_version(tmp_path: Path) -> None:
     assert _run(tmp_path, "--version").stdout.startswith("rocm-patch ")
 
 
+def test_the_first_call_gets_a_hint_and_the_second_does_not(tmp_path: Path) -> None:
+    assert "first time here?" in _run(tmp_path).stdout
+    assert "first time here?" not in _run(tmp_path).stdout
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts(tmp_path: Path, shell: str) -> None:
     done = _run(tmp_path, "completion", shell)

@@ -53,6 +53,13 @@ def test_one_that_takes_too_long(log: Path) -> None:
     assert _last(log)["failure"] == "ran out of time"
 
 
+def test_an_output_that_is_kept_elsewhere_is_only_measured(log: Path) -> None:
+    commands.run(["echo", "hello"], capture_output=True, log_output=False)
+    assert _last(log)["output"] == "(6 bytes, not kept here)"
+    commands.run(["sh", "-c", "echo why; exit 1"], capture_output=True, log_output=False)
+    assert _last(log)["output"] == "why"
+
+
 def test_check_still_raises(log: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError):
         commands.run(["false"], check=True)

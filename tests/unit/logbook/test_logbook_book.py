@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rocm_patch import paths
 from rocm_patch.logbook import book as module
 from rocm_patch.logbook.book import JSON_NAME, TEXT_NAME, Logbook
 
@@ -109,6 +110,23 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytes
     book.write("note", text="x")
     assert "another user" in book.trouble
     assert not list(folder.iterdir())
+
+
+def test_root_in_the_home_of_another_logs_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "state"
+    monkeypatch.delenv("ROCM_PATCH_STATE", raising=False)
+    monkeypatch.setattr(paths, "state_root", lambda: home / "rocm-patch")
+    home.mkdir()
+
+    class Status:
+        st_uid = 4711
+        st_mode = 0o040700
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(Path, "stat", lambda _, **__: Status())
+    assert paths.log_root() == Path("/var/log/rocm-patch")
+    Status.st_uid = 0
+    assert paths.log_root() == home / "rocm-patch" / "log"
 
 
 def test_a_log_that_cannot_be_written_is_said_once_and_stops_nothing(
