@@ -209,5 +209,5 @@ def _finish(command: str, hosts: list[Host], *, as_document: bool) -> None:
         raise HostError(
             f"{len(failed)} of {len(hosts)} machines failed",
             detail=[f"{host.name}: {host.trouble}" for host in failed],
-            step="try one by hand: ssh -o BatchMode=yes HOST true",
+            step="mend what is said of each; ssh alone is tried by: ssh -o BatchMode=yes HOST true",
         )

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rocm_patch import __version__
+from rocm_patch.cli import COMMANDS
 from rocm_patch.detect.machine import examine
 from rocm_patch.detect.place import opened
 from rocm_patch.face.standing import rows
@@ -24,6 +25,7 @@ def standing() -> None:
         version=__version__,
         applied=applied_in_words(applied_state()),
         first=book is not None and book.first,
+        plans="plan" in COMMANDS,
     ):
         # On a terminal ten lines are ten lines, however narrow it is.
         room = max(20, console.width - 12) if console.is_terminal else len(text)

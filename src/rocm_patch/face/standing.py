@@ -13,8 +13,11 @@ _GIB = 1 << 30
 Row = tuple[str, str, str]
 
 
-def rows(report: Report, *, version: str, applied: str, first: bool) -> list[Row]:
-    """Give ten rows: a name, a text, and the text's style (rich's; empty for plain)."""
+def rows(report: Report, *, version: str, applied: str, first: bool, plans: bool = True) -> list[Row]:
+    """Give ten rows: a name, a text, and the text's style (rich's; empty for plain).
+
+    `plans` says whether this rocm-patch makes plans.
+    """
     seen = observe(report)
     amd = [gpu for gpu in report.gpus if gpu.vendor == "amd"]
     out = [
@@ -26,7 +29,7 @@ def rows(report: Report, *, version: str, applied: str, first: bool) -> list[Row
         ("PyTorch", _torch(report), ""),
         ("applied", applied, ""),
         _seen(seen),
-        ("next", _next(report, amd, seen), "bold"),
+        ("next", _next(report, amd, seen, plans=plans), "bold"),
         ("help", _help(first=first), "dim"),
     ]
     return [(name, clean(text.encode("utf-8", "replace")), style) for name, text, style in out]
@@ -88,9 +91,10 @@ def _seen(seen: dict[str, list[str]]) -> Row:
     return ("seen", f"{first}{f' (and {len(seen) - 1} more)' if len(seen) > 1 else ''}", "yellow")
 
 
-def _next(report: Report, amd: list[Gpu], seen: dict[str, list[str]]) -> str:
+def _next(report: Report, amd: list[Gpu], seen: dict[str, list[str]], *, plans: bool) -> str:
     if seen:
-        return "rocm-patch doctor says what to do about it"
+        more = "; rocm-patch plan shows what it can do itself" if plans else ""
+        return f"rocm-patch doctor says what to do about it{more}"
     if not amd and not report.os.wsl:
         return "no AMD GPU here; build, audit and vgpu need none: rocm-patch --help"
     if not any(one.name == "torch" and one.build == "rocm" for one in report.wheels):

@@ -139,7 +139,7 @@ def _git(folder: Path, *args: str) -> bytes:
             raise no_room(folder.parent, None)
         lines = text.strip().splitlines()
         raise ProviderError(f"git: {' / '.join(lines[-3:]) or f'exit code {done.returncode}'}")
-    return done.stdout
+    return bytes(done.stdout)
 
 
 @dataclass

@@ -32,7 +32,7 @@ def test_the_lines_say_what_matters(tmp_path: Path) -> None:
     assert "gfx1010" in lines["GPU"]
     assert lines["driver"].endswith("/dev/kfd is closed to ada")
     assert lines["seen"].startswith("/dev/kfd has mode 0660")
-    assert lines["next"] == "rocm-patch doctor says what to do about it"
+    assert lines["next"].startswith("rocm-patch doctor says what to do about it; rocm-patch plan")
     assert lines["help"].startswith("first time here?")
 
 

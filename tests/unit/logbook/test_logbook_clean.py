@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rocm_patch.logbook.clean import HEAD, TAIL, Capture, Cleaner, captured, escaped, one_line
+
+#: A busy machine is slow at drawing examples, and that is no failure.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SECRETS = [
     "HF_TOKEN=hf_abcdefghijklmnopqrst",
@@ -72,6 +75,7 @@ def test_gigabytes_are_cut_before_they_are_read() -> None:
     assert len(text) < HEAD + TAIL + 20_000
 
 
+@PATIENT
 @given(st.text())
 def test_nothing_forges_a_line_or_steers_a_terminal(text: str) -> None:
     line = one_line(text)
@@ -80,6 +84,7 @@ def test_nothing_forges_a_line_or_steers_a_terminal(text: str) -> None:
     assert "\x1b" not in escaped(text)
 
 
+@PATIENT
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),
