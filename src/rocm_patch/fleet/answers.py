@@ -63,7 +63,7 @@ def received(answer: Answer) -> Host:
         host.trouble = "it has no Python 3.10 or newer; install one, or run rocm-patch there"
         return host
     if answer.code != 0:
-        last = answer.errors.strip().split("\n")[-1]
+        last = "".join(_lines(answer.errors.strip())[-1:])
         host.trouble = f"the probe ended with exit code {answer.code}{f': {last}' if last else ''}"
         return host
     try:
@@ -117,7 +117,8 @@ def state_of(host: Host) -> None:
     if host.gathered is None:
         return
     try:
-        found = json.loads(host.status) if host.status else {"known": False}
+        # A document inside the document: what its escapes stand for was not looked at before.
+        found = _harmless(json.loads(host.status)) if host.status else {"known": False}
     except (ValueError, RecursionError):
         host.trouble = "its /var/lib/rocm-patch/status.json is damaged; run rocm-patch status there as root"
         return
@@ -129,15 +130,19 @@ def ran(answer: Answer) -> Host:
     host = Host(answer.host, answer.seconds, answer.trouble)
     if host.trouble:
         return host
-    words = "\n".join(harmless(line) for line in answer.output.decode("utf-8", "replace").splitlines())
+    words = "\n".join(_lines(answer.output.decode("utf-8", "replace")))
     if answer.code == NO_PROGRAM:
         host.trouble = "rocm-patch is not installed there (not in PATH)"
     elif answer.code != 0:
-        said = [line for line in [*words.splitlines(), *answer.errors.splitlines()] if line.strip()]
+        said = [line for line in [*words.splitlines(), *_lines(answer.errors)] if line.strip()]
         host.trouble = f"exit code {answer.code}: {' / '.join(said[-4:])[:600] or 'no word'}"
     else:
         host.result = words
     return host
+
+
+def _lines(text: str) -> list[str]:
+    return [harmless(line) for line in text.splitlines()]
 
 
 def _harmless(value: Any, deep: int = 0) -> Any:

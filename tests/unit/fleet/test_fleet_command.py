@@ -41,6 +41,8 @@ def test_detect_over_ssh_is_detect(ssh: Path) -> None:
     assert there["root"] == "a"
     for part in ("os", "kernel", "driver", "gpus", "packages"):
         assert there[part] == here[part]
+    ssh.unlink()
+    assert _run("--host", "a", "status").exit_code == 0
     words = ssh.read_text().splitlines()
     assert words[:6] == ["-T", "-o", "BatchMode=yes", "--", "a", words[5]]
     assert words[5].startswith("exec sh -c '")
