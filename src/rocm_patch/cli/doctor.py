@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from rocm_patch.cli import COMMANDS
 from rocm_patch.detect.code import add_code
 from rocm_patch.detect.place import Place, opened
 from rocm_patch.diagnose.bundle import write_report
@@ -23,6 +24,7 @@ from rocm_patch.doctor.gather import MOST, Gathered, Text, gather
 from rocm_patch.doctor.observe import CODE_MATTERS
 from rocm_patch.doctor.show import show
 from rocm_patch.errors import UsageError
+from rocm_patch.face.standing import about_machine
 from rocm_patch.paths import cache_root
 
 #: Width of lines where output is no terminal: nothing is to be wrapped.
@@ -98,7 +100,7 @@ def _print(checkup: Checkup, *, as_document: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = PIPE_WIDTH
-    show(checkup, console)
+    show(checkup, console, plans="plan" in COMMANDS)
 
 
 def _read(path: Path) -> Text:
@@ -118,8 +120,9 @@ def _report(folder: Path, place: Place, gathered: Gathered, catalogue: Catalogue
 
     raw = for_report(gathered.texts)
     diagnosis = diagnose_stream(io.BytesIO(raw), catalogue, machine_of(gathered.report))
-    removed = write_report(folder, raw, diagnosis)
-    machine = Redactor().redact_private(save(place.tree, gathered.report, place.environment))
+    about = [f"{name}: {text}" for name, text in about_machine(gathered.report)]
+    removed = write_report(folder, raw, diagnosis, command="doctor", machine=about)
+    machine = Redactor().redact(save(place.tree, gathered.report, place.environment))
     (folder / "machine.yml").write_text(machine, "utf-8")
     click.echo(f"{folder}: issue.md, text.txt, diagnosis.json, machine.yml", err=True)
     for line in removed:

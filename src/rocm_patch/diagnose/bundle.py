@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from rocm_patch import __version__
@@ -22,8 +23,12 @@ MOST_QUOTED = 40
 TAIL = 30
 
 
-def write_report(folder: Path, raw: bytes, diagnosis: Diagnosis) -> list[str]:
+def write_report(
+    folder: Path, raw: bytes, diagnosis: Diagnosis, *, command: str = "diagnose", machine: Sequence[str] = ()
+) -> list[str]:
     """Write issue.md, text.txt and diagnosis.json into a new folder; give what was removed.
+
+    `machine` is what is known of the machine, where `command` looked at one.
 
     UsageError if the folder holds something already: nothing is overwritten.
     """
@@ -49,18 +54,21 @@ def write_report(folder: Path, raw: bytes, diagnosis: Diagnosis) -> list[str]:
             for number, line in zip(entry["lines"], entry["evidence"], strict=True)
         ]
     (folder / "diagnosis.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    (folder / "issue.md").write_text(_issue(diagnosis, shown, redactor), encoding="utf-8")
+    (folder / "issue.md").write_text(_issue(diagnosis, shown, redactor, command, machine), encoding="utf-8")
     return redactor.removed()
 
 
-def _issue(diagnosis: Diagnosis, lines: list[str], redactor: Redactor) -> str:
+def _issue(
+    diagnosis: Diagnosis, lines: list[str], redactor: Redactor, command: str, machine: Sequence[str]
+) -> str:
     """Write the issue text: what is seen, what is known of it, what the reporter has to add."""
     best = diagnosis.findings[0] if diagnosis.findings else None
     out = [f"# {best.problem.title if best else 'TITLE: what fails, in one line'}", ""]
     out += ["## What happens", "", "<!-- What did you do, what did you expect, what came instead? -->", ""]
     out += ["## Machine", ""]
     out += [f"- GPU targets: {', '.join(diagnosis.facts.gfx) or 'none'}"]
-    out += ["- Distribution, kernel, ROCm and PyTorch versions: <!-- fill in -->", ""]
+    unknown = "Distribution, kernel, ROCm and PyTorch versions: <!-- fill in -->"
+    out += [*(f"- {redactor.redact(line)}" for line in machine or [unknown]), ""]
     out += ["## Lines that matter", "", "```"]
     evidence = [hit for finding in diagnosis.findings for hit in finding.evidence()]
     # What doctor saw on the machine itself has no line.
@@ -75,6 +83,6 @@ def _issue(diagnosis: Diagnosis, lines: list[str], redactor: Redactor) -> str:
         out += [f"  - {address}" for address in finding.problem.evidence]
     if not diagnosis.findings:
         out += ["Nothing: no entry of rocm-patch's catalogue fits."]
-    out += ["", f"Written by `rocm-patch diagnose --report` {__version__}."]
+    out += ["", f"Written by `rocm-patch {command} --report` {__version__}."]
     out += [f"Removed before writing: {'; '.join(redactor.removed()) or 'nothing'}.", ""]
     return "\n".join(out)

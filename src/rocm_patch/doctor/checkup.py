@@ -26,7 +26,7 @@ from rocm_patch.doctor.observe import observe
 #: Lines of a kernel's log that are about GPUs, their bus or their firmware; others stay out of a report.
 GPU_LINE = re.compile(
     r"(?i)amdgpu|\bkfd\b|\bdrm\b|radeon|iommu|amd-vi|firmware|pcie|microcode|secure ?boot|"
-    r"module verification|\bdkms\b|nomodeset|vfio|^Linux version|Command line:"
+    r"module verification|\bdkms\b|nomodeset|vfio|^Linux version"
 )
 
 

@@ -13,8 +13,11 @@ from rocm_patch.doctor.checkup import Checkup
 _NOTES = 8
 
 
-def show(checkup: Checkup, console: Console) -> None:
-    """Write the problems of the machine, or that none is known, and what was not looked at."""
+def show(checkup: Checkup, console: Console, *, plans: bool = False) -> None:
+    """Write the problems of the machine, or that none is known, and what was not looked at.
+
+    `plans` says whether this rocm-patch makes plans.
+    """
 
     def place(hit: Hit) -> str:
         name, line = checkup.source(hit)
@@ -27,6 +30,8 @@ def show(checkup: Checkup, console: Console) -> None:
         show_finding(finding, rank, checkup.diagnosis, console, place)
     if not findings:
         console.print("nothing: no known problem shows on this machine")
+    elif plans:
+        console.print("\n[bold]next:[/] rocm-patch plan shows which of this rocm-patch can do itself")
     looked = ", ".join(name for _, name in checkup.starts) or "no text"
     console.print(Text(f"\nlooked at: the machine's files, {looked}", style="dim"))
     for note in checkup.notes[:_NOTES]:

@@ -35,6 +35,11 @@ def rows(report: Report, *, version: str, applied: str, first: bool, plans: bool
     return [(name, clean(text.encode("utf-8", "replace")), style) for name, text, style in out]
 
 
+def about_machine(report: Report) -> list[tuple[str, str]]:
+    """Give the rows that describe the machine alone."""
+    return [(name, text) for name, text, _ in rows(report, version="", applied="", first=False)[1:6]]
+
+
 def _system(report: Report) -> str:
     place = " in WSL2" if report.os.wsl else f" in {report.os.container}" if report.os.container else ""
     return f"{report.os.name or 'not known'}{place}, kernel {report.kernel.release or 'not known'}"

@@ -30,7 +30,8 @@ def refused(tmp_path: Path) -> Path:
     tree, data = kit.build("rx5600xt-not-in-render", tmp_path / "tree")
     report = gather(Place(tree, {}, data.get("user"), "x")).report
     file = tmp_path / "machine.yml"
-    file.write_text(save(tree, report, {}), "utf-8")
+    # A name that the machine's own files do not tell is hidden as well.
+    file.write_text(save(tree, report, {"VIRTUAL_ENV": "/home/grace/venv"}), "utf-8")
     return file
 
 
@@ -104,12 +105,16 @@ def test_report_is_anonymised(refused: Path, tmp_path: Path) -> None:
         "machine.yml",
     }
     whole = "".join(path.read_text("utf-8") for path in bundle.iterdir())
-    for secret in ("adas-box", "ABC123456", "12:34:56:78:9a:bc", "/home/ada"):
+    for secret in ("adas-box", "ABC123456", "12:34:56:78:9a:bc", "/home/ada", "grace"):
         assert secret not in whole
     entries = json.loads((bundle / "diagnosis.json").read_text("utf-8"))["problems"]
     assert {one["id"] for one in entries} == {"kfd-permission-denied", "gpu-hang-reset"}
     assert all(one["evidence"] for one in entries)
-    assert "/dev/kfd has mode 0660" in (bundle / "issue.md").read_text("utf-8")
+    issue = (bundle / "issue.md").read_text("utf-8")
+    assert "/dev/kfd has mode 0660" in issue
+    assert "- GPU: AMD Radeon RX 5600 XT (gfx1010)" in issue
+    assert "fill in" not in issue
+    assert "rocm-patch doctor --report" in issue
     again = _run("--root", str(bundle / "machine.yml"), "--json")
     assert json.loads(again.output)["problems"][0]["id"] == "kfd-permission-denied"
 
