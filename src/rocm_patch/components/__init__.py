@@ -13,7 +13,9 @@ from rocm_patch.pipeline.model import Component
 
 #: name -> module:class.
 COMPONENTS: dict[str, str] = {
+    "miopen": "rocm_patch.components.miopen:MIOpen",
     "pytorch": "rocm_patch.components.pytorch:PyTorch",
+    "rocblas": "rocm_patch.components.rocblas:RocBlas",
 }
 
 
