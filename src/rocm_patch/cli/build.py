@@ -42,7 +42,10 @@ from rocm_patch.pipeline.targets import load_target
     "--kernels-only", "flavour", flag_value="kernels-only", help="rocBLAS: only the pack of kernels."
 )
 @click.option(
-    "--without-tensile", "flavour", flag_value="without-tensile", help="rocBLAS: only the library, no Tensile."
+    "--without-tensile",
+    "flavour",
+    flag_value="without-tensile",
+    help="rocBLAS: only the library, no Tensile.",
 )
 @click.option("--wait", is_flag=True, help="Wait for another run in the same folder to end.")
 def build(

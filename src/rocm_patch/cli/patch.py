@@ -200,7 +200,7 @@ def _fetched(component: str, version: str, dest: Path) -> Path:
     if item is None:
         raise UsageError(f"recipes/{component} pins no source of {version}", step="give --tree")
     found = sources.fetch_details([item], cache=sources.ObjectStore())[item.name]
-    click.echo(f"{component} {version}: {found.origin}", err=True)
+    click.echo(f"{component} {version}: {found.origin or found.path}", err=True)
     return sources.unpack(found.path, dest, found.variant.unpack)
 
 

@@ -7,7 +7,6 @@ packaging. Knows no library by name; rocblas.py and miopen.py say what is specia
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import shutil
 import time
@@ -18,6 +17,7 @@ from typing import Any
 from rocm_patch.audit import Options, audit_paths
 from rocm_patch.audit.jsonout import summary_record
 from rocm_patch.components.libsettings import LibrarySettings, fill, load_library
+from rocm_patch.components.product import PRODUCT, write_product
 from rocm_patch.components.settings import cache_problems
 from rocm_patch.components.tree import copy_tree, sync_tree
 from rocm_patch.errors import AuditError, BuildError, ConfigureError
@@ -35,8 +35,6 @@ from rocm_patch.sources import ObjectStore, SourceItem, Variant, fetch_all, load
 
 #: The folders as programs inside the SDK see them.
 SRC, BUILD = "/src", "/build"
-#: What packaging takes over, and its description (docs/rocblas.md).
-PRODUCT = "product"
 ISA = data_root() / "vgpu" / "isa"
 
 
@@ -115,7 +113,8 @@ class LibraryBuild:
         return [
             Step(
                 name="configure", does="configure with CMake, check what it found", run=self.configure,
-                after=[*ready, "sysroot"], outputs=["configured.json"], keeps=["build/build.ninja"], atomic=False,
+                after=[*ready, "sysroot"], outputs=["configured.json"], keeps=["build/build.ninja"],
+                atomic=False,
                 inputs={
                     "settings": Text([self.settings.environment, self.settings.cmake, self.settings.epoch]),
                     "more": Text(self.more_inputs()), "launcher": Text(self.request.launcher),
@@ -211,7 +210,9 @@ class LibraryBuild:
         """Make the SDK ready."""
         if isinstance(self.sdk, SysrootSdk):
             self.sdk.prepare(run.reporter.say)
-        (run.scratch / "sdk.json").write_text(json.dumps(dict(self.sdk.describe()), indent=1), encoding="utf-8")
+        (run.scratch / "sdk.json").write_text(
+            json.dumps(dict(self.sdk.describe()), indent=1), encoding="utf-8"
+        )
 
     def rules(self, run: StepRun) -> None:
         """Build the decoder on this machine."""
@@ -236,11 +237,22 @@ class LibraryBuild:
         cache = self.build.outside / "CMakeCache.txt"
         cache.unlink(missing_ok=True)
         entries = [f"-D{key}={value}" for key, value in self.cmake_entries().items()]
-        argv = ["cmake", "-G", "Ninja", "-S", self.sdk.seen(self.src), "-B", self.sdk.seen(self.build), *entries]
+        argv = [
+            "cmake",
+            "-G",
+            "Ninja",
+            "-S",
+            self.sdk.seen(self.src),
+            "-B",
+            self.sdk.seen(self.build),
+            *entries,
+        ]
         self.call(run, argv, cwd=self.sdk.seen(self.build))
         text = cache.read_text(encoding="utf-8", errors="replace")
         problems = cache_problems(text, self.cache_checks())
-        problems += [f"{name} was not found" for name in self.settings.found if f"\n{name}_DIR:PATH=/" not in text]
+        problems += [
+            f"{name} was not found" for name in self.settings.found if f"\n{name}_DIR:PATH=/" not in text
+        ]
         if problems:
             raise ConfigureError(
                 "the configured build is not the one asked for",
@@ -260,7 +272,9 @@ class LibraryBuild:
         dest = Mount(run.scratch / "dest", "/dest", write=True)
         dest.outside.mkdir()
         argv = ["cmake", "--install", self.sdk.seen(self.build), "--strip"]
-        self.call(run, argv, cwd=self.sdk.seen(self.build), extra=[dest], env={"DESTDIR": self.sdk.seen(dest)})
+        self.call(
+            run, argv, cwd=self.sdk.seen(self.build), extra=[dest], env={"DESTDIR": self.sdk.seen(dest)}
+        )
         made = dest.outside / "usr"
         if not made.is_dir():
             raise BuildError("the install put nothing below /usr", step=f"read {run.log.path}")
@@ -302,27 +316,13 @@ class LibraryBuild:
         for name, file in self.settings.licences.items():
             shutil.copyfile(run.folder / "patched" / file, folder / "licences" / name)
         listing = json.loads((run.folder / "sources.json").read_text(encoding="utf-8"))
-        described = {
-            "format": 1, "component": self.request.component, "version": self.settings.version,
-            "rocm": self.settings.rocm, "layouts": self.settings.layouts, "targets": [self.request.target],
-            "epoch": self.settings.epoch, "licence": self.settings.licence,
-            "sources": [self._origin(item, listing[item.name]) for item in self.source_items()],
-            "series": {
-                "name": f"{self.request.component}/{self.request.version}",
-                "sha256": series_digest(self.request.component, self.request.version),
-                "patches": [patch.name for patch in self._series_patches()],
-            },
-            "sdk": dict(self.sdk.describe()), "files": entries(folder),
-        }  # fmt: skip
-        (folder / "product.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+        sources = [self._origin(item, listing[item.name]) for item in self.source_items()]
+        write_product(folder, self.request, self.settings, sources=sources, sdk=self.sdk.describe())
 
     def source_items(self) -> list[SourceItem]:
         """Give the items that are compiled or run to make the product, not the build's Python."""
         wheels = {item.name for item in self.recipe.python.get(self.request.version, ())}
         return [item for item in self.items if item.name not in wheels]
-
-    def _series_patches(self) -> Sequence[Any]:
-        return load_series(self.request.component, self.request.version).patches
 
     def _origin(self, item: SourceItem, sha256: str) -> dict[str, str]:
         git = self.variant(item).git
@@ -391,34 +391,3 @@ class LibraryBuild:
         if output.endswith(".o"):
             return next(iter(self.settings.work))
         return "link" if ".so" in output else "other"
-
-
-def entries(folder: Path) -> list[dict[str, object]]:
-    """Describe every file and link below a folder, as product.json lists them."""
-    listed: list[dict[str, object]] = []
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink():
-            listed.append({"path": name, "role": _role(name), "link": str(path.readlink())})
-        elif path.is_file():
-            data = hashlib.sha256()
-            with path.open("rb") as stream:
-                while chunk := stream.read(1 << 20):
-                    data.update(chunk)
-            status = path.stat()
-            listed.append(
-                {
-                    "path": name, "role": _role(name), "size": status.st_size, "sha256": data.hexdigest(),
-                    "executable": bool(status.st_mode & 0o100),
-                }
-            )  # fmt: skip
-    return listed
-
-
-def _role(name: str) -> str:
-    parts = Path(name).parts
-    if parts[0] == "licences":
-        return "licence"
-    if "library" in parts[:-1]:
-        return "kernels"
-    return "library" if ".so" in parts[-1] else "data"

@@ -20,7 +20,7 @@ class _Strict(BaseModel):
 
 
 class TensileUse(_Strict):
-    """How a rocBLAS uses Tensile: its version in recipes/tensile, words for TensileCreateLibrary, CMake entries."""
+    """How a rocBLAS uses Tensile: its version in recipes/tensile, TensileCreateLibrary's words, CMake's."""
 
     version: str
     arguments: tuple[str, ...] = ()

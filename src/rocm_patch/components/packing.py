@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rocm_patch.components.library import PRODUCT, LibraryBuild
+from rocm_patch.components.library import LibraryBuild
+from rocm_patch.components.product import PRODUCT
 from rocm_patch.pipeline.engine import StepRun
 from rocm_patch.pipeline.model import Estimate, Step
 

@@ -105,7 +105,12 @@ class Build(LibraryBuild):
         """Declare the steps of this flavour."""
         steps = self.source_steps()
         if self.use is None:
-            return [*steps, *self.compile_steps(["series"]), *self.product_steps("install"), delivery_step(self)]
+            return [
+                *steps,
+                *self.compile_steps(["series"]),
+                *self.product_steps("install"),
+                delivery_step(self),
+            ]
         steps += self._tensile_steps(self.use)
         if self.request.flavour == KERNELS_ONLY:
             steps.append(self._kernels_step(self.use))
@@ -117,13 +122,15 @@ class Build(LibraryBuild):
         rules = data_root() / "recipes" / "rocblas" / "logic.yml"
         return [
             Step(
-                name="tensile", does="unpack Tensile, apply its series", run=self.unpack_tensile, after=["sources"],
-                inputs={"series of tensile": Named(series_digest("tensile", use.version))}, outputs=["tensile"],
+                name="tensile", does="unpack Tensile, apply its series", run=self.unpack_tensile,
+                after=["sources"], outputs=["tensile"],
+                inputs={"series of tensile": Named(series_digest("tensile", use.version))},
                 estimate=lambda: Estimate(disk=200_000_000, seconds=20),
             ),
             Step(
                 name="logic", does="derive the card's tuned logic", run=self.logic, after=["series"],
-                inputs={"rules": Files((rules,)), "target": Text(self.request.target)}, outputs=["with-logic"],
+                inputs={"rules": Files((rules,)), "target": Text(self.request.target)},
+                outputs=["with-logic"],
                 estimate=lambda: Estimate(disk=self.settings.disk // 4, seconds=20),
             ),
             Step(
@@ -190,7 +197,10 @@ class Build(LibraryBuild):
         ]  # fmt: skip
         self.call(run, argv, cwd=self.sdk.seen(out), extra=[logic, out])
         made = out.outside / "library"
-        wanted = [f"TensileLibrary_lazy_{self.request.target}.dat", f"Kernels.so-000-{self.request.target}.hsaco"]
+        wanted = [
+            f"TensileLibrary_lazy_{self.request.target}.dat",
+            f"Kernels.so-000-{self.request.target}.hsaco",
+        ]
         missing = [name for name in wanted if not (made / name).is_file()]
         if missing:
             raise BuildError(
@@ -256,4 +266,3 @@ class Build(LibraryBuild):
         """Add what Tensile reads."""
         more = {} if self.use is None else fill(self.use.environment, self.places())
         return super().environment() | more
-

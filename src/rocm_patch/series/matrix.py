@@ -1,6 +1,7 @@
-"""Component by version: what each series holds, and whether it was applied to real source. From headers alone.
+"""Component by version: what each series holds, and what of it was applied to real source.
 
-docs/patches/matrix.md is this, written by `rocm-patch patch matrix`; nothing of it is kept by hand.
+Read from the patches' headers. docs/patches/matrix.md is this, written by `rocm-patch patch
+matrix`; nothing of it is kept by hand.
 """
 
 from __future__ import annotations
@@ -55,21 +56,32 @@ def cells() -> list[Cell]:
 
 
 def markdown(found: Iterable[Cell]) -> str:
-    """Write the page."""
+    """Write the page: a table for each component, its patches down, its versions across."""
     listed = list(found)
     lines = [
         "# Which patch is for which version", "",
-        "Written by `rocm-patch patch matrix` from the patches' headers; a test compares. *verified*: applied, exactly,",
-        "to real source of that version, with its test. *unverified*: its source could not be reached where the",
-        "patch was written; `rocm-patch patch check COMPONENT VERSION --fetch` proves it where it can. *not needed*:",
-        "the series is empty.", "",
-        "| Component | Version | State | Patches |", "|---|---|---|---|",
+        "Written by `rocm-patch patch matrix` from the patches' headers; a test compares.",
+        "*verified*: applied, exactly, to real source of that version, with its test. *unverified*: its",
+        "source could not be reached where the patch was written; `rocm-patch patch check COMPONENT",
+        "VERSION --fetch` proves it where it can be. *not needed*: that version's series does not hold it.",
     ]  # fmt: skip
-    for cell in listed:
-        marks = "; ".join(f"{purpose} ({_word(known)})" for purpose, known in cell.patches)
-        lines.append(f"| {cell.component} | {cell.version} | {cell.state} | {marks} |")
+    for component in dict.fromkeys(cell.component for cell in listed):
+        lines += _table(component, [cell for cell in listed if cell.component == component])
     return "\n".join(lines) + "\n"
 
 
-def _word(known: bool) -> str:  # noqa: FBT001 - one fact
-    return VERIFIED_WORD if known else UNVERIFIED
+def _table(component: str, own: list[Cell]) -> list[str]:
+    purposes = dict.fromkeys(purpose for cell in own for purpose, _ in cell.patches)
+    lines = ["", f"## {component}", ""]
+    lines.append(" | ".join(["| Patch", *(cell.version for cell in own)]) + " |")
+    lines.append("|---" * (len(own) + 1) + "|")
+    lines += [
+        " | ".join([f"| {purpose}", *(_mark(cell, purpose) for cell in own)]) + " |" for purpose in purposes
+    ]
+    lines.append(" | ".join(["| *series*", *(cell.state for cell in own)]) + " |")
+    return lines
+
+
+def _mark(cell: Cell, purpose: str) -> str:
+    known = dict(cell.patches).get(purpose)
+    return NOT_NEEDED if known is None else VERIFIED_WORD if known else UNVERIFIED

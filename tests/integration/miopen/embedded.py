@@ -1,4 +1,4 @@
-"""MIOpen's kernel sources as the library carries them: text in libMIOpen, with each #include's text in its place.
+"""MIOpen's kernel sources as libMIOpen carries them: as text, each #include's text in its place.
 
 A kernel's own text up to its first #include, and a header's text between its own, are upstream's
 byte for byte and at upstream's line numbers; that is what a patch is applied to here.

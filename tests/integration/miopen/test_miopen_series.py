@@ -27,10 +27,12 @@ CLANG = "/usr/lib/llvm-21/bin/clang"
 DEFINES = {
     "MIOPEN_USE_FP16": 0, "MIOPEN_USE_FP32": 1, "MIOPEN_USE_FPMIX": 0, "MIOPEN_USE_BFPMIX": 0,
     "MIO_SAVE_MEAN_VARIANCE": 1, "MIO_RUNNING_RESULT": 1, "MIO_BN_USESAVED": 1, "MIO_BN_NODPP": 0,
-    "MIO_BN_VARIANT": 0, "MIO_BN_LDS_SIZE": 256, "MIO_BN_LDSGCN_SIZE": 4, "MIO_BN_GRP0": 256, "MIO_BN_GRP1": 1,
+    "MIO_BN_VARIANT": 0, "MIO_BN_LDS_SIZE": 256, "MIO_BN_LDSGCN_SIZE": 4, "MIO_BN_GRP0": 256,
+    "MIO_BN_GRP1": 1,
     "MIO_BN_GRP2": 1, "MIO_BN_NGRPS": 1, "MIO_BN_N": 32, "MIO_BN_C": 64, "MIO_BN_HW": 196, "MIO_BN_NHW": 6272,
     "MIO_BN_CHW": 12544, "MIO_BN_NCHW": 401408, "MIO_BN_CBA_WRITE_INTERMEDIATE": 0, "MIOPEN_YES_ACTIV": 1,
-    "MIOPEN_NRN_OP_ID": 3, "MIO_LAYOUT_NHWC": 0, "MIO_BN_GFX103X": 0, "MIO_BN_GFX110X": 0, "MIO_BN_GFX120X": 0,
+    "MIOPEN_NRN_OP_ID": 3, "MIO_LAYOUT_NHWC": 0,
+    "MIO_BN_GFX103X": 0, "MIO_BN_GFX110X": 0, "MIO_BN_GFX120X": 0,
 }  # fmt: skip
 
 
@@ -82,7 +84,7 @@ def compile_kernel(sysroot: Sysroot, tree: Path, name: str, gfx: str) -> str:
 
 @pytest.mark.parametrize("name", FILES)
 def test_batchnorm_kernels_compile(sysroot: Sysroot, plain: Path, patched: Path, name: str) -> None:
-    """Each kernel that reduces across lanes: as in upstream it stops at row_bcast, with the patch it compiles."""
+    """Each kernel that reduces across lanes: upstream's stops at row_bcast, the patched one compiles."""
     assert "not a valid operand" in compile_kernel(sysroot, plain, name, "gfx1010")
     assert compile_kernel(sysroot, patched, name, "gfx1010") == ""
 
@@ -108,7 +110,9 @@ def test_reduction_kernels_know_rdna1(sysroot: Sysroot, plain: Path, patched: Pa
     found = macros(sysroot, patched, config, "gfx1010")
     assert found["CK_BUFFER_RESOURCE_3RD_DWORD"] == "0x31014000"
     assert "CK_USE_AMD_V_FMAC_F32" in found
-    assert not {"CK_USE_AMD_V_DOT2_F32_F16", "CK_USE_AMD_V_DOT4_I32_I8", "CK_USE_AMD_V_MAC_F32"} & found.keys()
+    assert (
+        not {"CK_USE_AMD_V_DOT2_F32_F16", "CK_USE_AMD_V_DOT4_I32_I8", "CK_USE_AMD_V_MAC_F32"} & found.keys()
+    )
     # A card that the host names is configured as it was.
     named = ("-DCK_AMD_GPU_GFX1030",)
     other = [macros(sysroot, tree, config, "gfx1030", *named) for tree in (plain, patched)]
@@ -121,7 +125,7 @@ def macros(sysroot: Sysroot, tree: Path, name: str, gfx: str, *more: str) -> dic
     """Preprocess a file for a card; gives the macros that stand at its end."""
     argv = [CLANG, "-x", "cl", "-cl-std=CL2.0", "-target", "amdgcn-amd-amdhsa", f"-mcpu={gfx}", "-nogpulib"]
     argv += ["-E", "-dM", "-DMIOPEN_DONT_USE_HIP_RUNTIME_HEADERS", "-DMIOPEN_USE_FP32=1", *more]
-    stubs = "for f in bfloat16_dev.hpp miopen_cstdint.hpp; do : > /tmp/$f; done; exec \"$@\" -I/tmp"
+    stubs = 'for f in bfloat16_dev.hpp miopen_cstdint.hpp; do : > /tmp/$f; done; exec "$@" -I/tmp'
     command = sysroot.command(
         ["sh", "-c", stubs, "sh", *argv, f"/src/{name}"], binds=[Bind(tree / "src", "/src", "ro")]
     )

@@ -1,4 +1,4 @@
-"""Logic derived for a card: only names, ISA and devices change, and what is not of the known form is refused."""
+"""Logic derived for a card: only names, ISA and devices change; another form of file is refused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ LOGIC = """\
 """
 
 
-def write(folder: Path, name: str = "navi21_Cijk_Ailk_Bjlk_SB.yaml", text: str | None = None, kind: int = 0) -> None:
+def write(
+    folder: Path, name: str = "navi21_Cijk_Ailk_Bjlk_SB.yaml", text: str | None = None, kind: int = 0
+) -> None:
     folder.mkdir(exist_ok=True)
     (folder / name).write_text(text if text is not None else LOGIC.format(kind=kind))
 
@@ -46,7 +48,13 @@ def test_names_isa_and_device_change_and_nothing_else(tmp_path: Path) -> None:
     assert [(one.name, one.solutions) for one in results] == [("navi10_Cijk_Ailk_Bjlk_SB.yaml", 2)]
     made = (tmp_path / "navi10" / "navi10_Cijk_Ailk_Bjlk_SB.yaml").read_text().splitlines()
     changed = [line for line, old in zip(made, LOGIC.format(kind=0).splitlines(), strict=True) if line != old]
-    assert changed == ["- navi10", "- gfx1010", "- [Device 731f]", "    ISA: [10, 1, 0]", "    ISA: [10, 1, 0]"]
+    assert changed == [
+        "- navi10",
+        "- gfx1010",
+        "- [Device 731f]",
+        "    ISA: [10, 1, 0]",
+        "    ISA: [10, 1, 0]",
+    ]
 
 
 @pytest.mark.parametrize("kind", [5, 8])
