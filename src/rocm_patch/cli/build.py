@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from rocm_patch.components import load_component
+from rocm_patch.components import default_sdk, load_component
 from rocm_patch.errors import UsageError
 from rocm_patch.paths import dist_root
 from rocm_patch.pipeline.engine import Pipeline
@@ -25,9 +25,8 @@ from rocm_patch.pipeline.targets import load_target
 @click.option("--python", "pythons", multiple=True, metavar="3.13", help="Python of the wheel; repeatable.")
 @click.option(
     "--sdk",
-    default="sysroot",
-    show_default=True,
-    help="Where compilers run: sysroot, host:/opt/rocm-6.4.3 or container:IMAGE@sha256:DIGEST.",
+    help="Where compilers run: sysroot, sysroot:LOCK, host:/opt/rocm-6.4.3 or container:IMAGE@sha256:DIGEST "
+    "[the sysroot whose lock has what the component needs].",
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Compilers at once (by cores and memory).")
 @click.option(
@@ -54,7 +53,7 @@ def build(
     *,
     target: str,
     pythons: tuple[str, ...],
-    sdk: str,
+    sdk: str | None,
     jobs: int | None,
     launcher: str | None,
     plan_only: bool,
@@ -76,7 +75,7 @@ def build(
             version=version,
             target=target,
             python=python,
-            sdk=sdk,
+            sdk=sdk or default_sdk(made, flavour or ""),
             launcher=launcher_name(launcher),
             jobs=jobs,
             keep_going=keep_going,

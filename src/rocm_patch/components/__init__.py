@@ -19,6 +19,12 @@ COMPONENTS: dict[str, str] = {
 }
 
 
+def default_sdk(component: Component, flavour: str) -> str:
+    """Name the SDK that has what a component needs: the sysroot, unless the component says otherwise."""
+    own = getattr(component, "default_sdk", None)
+    return str(own(flavour)) if own is not None else "sysroot"
+
+
 def load_component(name: str) -> Component:
     """Give a component by its name. UsageError names those there are."""
     entry = COMPONENTS.get(name)

@@ -35,7 +35,6 @@ from rocm_patch.sources import ObjectStore, SourceItem, Variant, fetch_all, load
 
 #: The folders as programs inside the SDK see them.
 SRC, BUILD = "/src", "/build"
-ISA = data_root() / "vgpu" / "isa"
 
 
 class LibraryBuild:
@@ -82,6 +81,7 @@ class LibraryBuild:
         """Declare the steps up to a patched source and a made SDK."""
         name, version = self.request.component, self.request.version
         keys = {item.name: self.variant(item).key for item in self.items}
+        decoder = tuple(path for path in sorted(decoder_source().rglob("*")) if path.is_file())
         return [
             Step(
                 name="sources", does="fetch the pinned sources", run=self.fetch,
@@ -103,7 +103,7 @@ class LibraryBuild:
             ),
             Step(
                 name="rules", does="build the decoder that the audit's hardware rules are in", run=self.rules,
-                inputs={"source": Files(tuple(path for path in sorted(ISA.rglob("*")) if path.is_file()))},
+                inputs={"source": Files(decoder)},
                 outputs=["isa"], tools=["cmake", "c++"], estimate=lambda: Estimate(seconds=60),
             ),
         ]  # fmt: skip
@@ -217,7 +217,7 @@ class LibraryBuild:
     def rules(self, run: StepRun) -> None:
         """Build the decoder on this machine."""
         work = run.scratch / "work"
-        run.call(["cmake", "-S", str(ISA), "-B", str(work)])
+        run.call(["cmake", "-S", str(decoder_source()), "-B", str(work)])
         run.call(["cmake", "--build", str(work), "--target", "vgpu-isa", "--parallel", str(run.jobs)])
         (run.scratch / "isa").mkdir()
         shutil.copyfile(work / NAME, run.scratch / "isa" / NAME)
@@ -391,3 +391,8 @@ class LibraryBuild:
         if output.endswith(".o"):
             return next(iter(self.settings.work))
         return "link" if ".so" in output else "other"
+
+
+def decoder_source() -> Path:
+    """Give the source of the instruction decoder."""
+    return data_root() / "vgpu" / "isa"

@@ -1,7 +1,7 @@
 """MIOpen's steps: the library for cards that Composable Kernel leaves out.
 
 Versions and hashes are in recipes/miopen/conandata.yml, flags in build.yml. What it needs of Debian
-is in the lock rocm-6.4-libraries: --sdk sysroot:rocm-6.4-libraries.
+is in the lock rocm-6.4-libraries.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ class MIOpen:
     """The component; see rocm_patch.pipeline.model.Component."""
 
     name = "miopen"
+
+    def default_sdk(self, flavour: str) -> str:
+        """Give the lock that has what Debian's own MIOpen is built with."""
+        del flavour
+        return "sysroot:rocm-6.4-libraries"
 
     def steps(self, request: Request, folder: Path) -> Sequence[Step]:
         """Give the steps in order; reads data files only."""

@@ -31,6 +31,8 @@ from rocm_patch.sources import ObjectStore, SourceItem, fetch_all, load_recipe, 
 LOGIC = "library/src/blas3/Tensile/Logic/asm_full"
 #: How CMake's install names the place of kernels, below the prefix.
 KERNELS = "lib/rocblas/library"
+#: The lock that has msgpack's headers besides.
+SDK = "sysroot:rocm-6.4-libraries"
 KERNELS_ONLY, WITHOUT_TENSILE = "kernels-only", "without-tensile"
 
 
@@ -39,6 +41,10 @@ class RocBlas:
 
     name = "rocblas"
     flavours: Sequence[str] = (KERNELS_ONLY, WITHOUT_TENSILE)
+
+    def default_sdk(self, flavour: str) -> str:
+        """Only the library with Tensile in it needs msgpack's headers."""
+        return SDK if flavour == "" else "sysroot"
 
     def steps(self, request: Request, folder: Path) -> Sequence[Step]:
         """Give the steps in order; reads data files only."""

@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner
 
 from rocm_patch.cli.build import build as build_command
-from rocm_patch.components import COMPONENTS, load_component
+from rocm_patch.components import COMPONENTS, default_sdk, load_component
 from rocm_patch.components.libsettings import load_library
 from rocm_patch.components.miopen import MIOpen
 from rocm_patch.components.product import entries, write_product
@@ -22,6 +22,7 @@ from rocm_patch.pipeline import door
 from rocm_patch.pipeline.engine import Pipeline
 from rocm_patch.pipeline.model import Request
 from rocm_patch.sources import load_recipe
+from rocm_patch.sysroot import load_lock
 
 COMMON = ["sources", "unpack", "series", "sysroot", "rules"]
 ENDS = ["audit", "product", "delivery"]
@@ -90,9 +91,8 @@ def test_a_flavour_that_a_component_has_not_is_refused() -> None:
 
 def test_the_flavour_goes_through_conan() -> None:
     def recipe(flavour: str | None) -> SimpleNamespace:
-        return SimpleNamespace(
-            options=SimpleNamespace(get_safe=lambda name: flavour if name == "flavour" else None)
-        )
+        options = SimpleNamespace(get_safe=lambda name: flavour if name == "flavour" else None)
+        return SimpleNamespace(options=options)
 
     assert door.flavour_of(recipe("kernels-only")) == "kernels-only"  # type: ignore[arg-type]
     assert door.flavour_of(recipe("whole")) == ""  # type: ignore[arg-type]
@@ -183,3 +183,17 @@ def test_the_second_list_of_wishes_is_no_part_of_the_first() -> None:
     )
     assert first["name"] != second["name"]
     assert "libmsgpack-cxx-dev" in second["packages"]["rocblas"]
+    locks = [load_lock(name) for name in names]
+    versions = [{package.name: package.sha256 for package in lock.packages} for lock in locks]
+    shared = versions[0].keys() & versions[1].keys()
+    assert {"clang-21", "libamdhip64-6", "hipcc"} <= shared
+    # Where both have a package it is the same: objects of one fit those of the other.
+    assert [name for name in shared if versions[0][name] != versions[1][name]] == []
+
+
+def test_sdk_that_is_taken_where_none_is_named() -> None:
+    assert default_sdk(load_component("pytorch"), "") == "sysroot"
+    assert default_sdk(load_component("rocblas"), "without-tensile") == "sysroot"
+    assert default_sdk(load_component("rocblas"), "kernels-only") == "sysroot"
+    assert default_sdk(load_component("rocblas"), "") == "sysroot:rocm-6.4-libraries"
+    assert default_sdk(load_component("miopen"), "") == "sysroot:rocm-6.4-libraries"
