@@ -162,7 +162,8 @@ def test_product_lists_every_file_by_role(tmp_path: Path) -> None:
     described = json.loads((folder / "product.json").read_text())
     roles = {str(one["path"]): one["role"] for one in described["files"]}
     assert roles == {
-        "include/rocblas/rocblas.h": "data", "lib/librocblas.so": "library", "lib/librocblas.so.4.4": "library",
+        "include/rocblas/rocblas.h": "data",
+        "lib/librocblas.so": "library", "lib/librocblas.so.4.4": "library",
         "lib/rocblas/library/gfx1010/Kernels.so-000-gfx1010.hsaco": "kernels", "licences/rocblas": "licence",
     }  # fmt: skip
     assert (described["component"], described["version"], described["rocm"]) == ("rocblas", "4.4.1", "6.4")
@@ -178,12 +179,10 @@ def test_every_component_loads_and_has_a_recipe() -> None:
 def test_the_second_list_of_wishes_is_no_part_of_the_first() -> None:
     """PyTorch's environment is named by its own lock alone."""
     folder = data_root() / "build" / "sysroot"
-    first, second = (
-        yaml.safe_load((folder / f"{name}.yml").read_text()) for name in ("rocm-6.4", "rocm-6.4-libraries")
-    )
+    locks = [load_lock(name) for name in ("rocm-6.4", "rocm-6.4-libraries")]
+    first, second = (yaml.safe_load((folder / f"{lock.name}.yml").read_text()) for lock in locks)
     assert first["name"] != second["name"]
     assert "libmsgpack-cxx-dev" in second["packages"]["rocblas"]
-    locks = [load_lock(name) for name in names]
     versions = [{package.name: package.sha256 for package in lock.packages} for lock in locks]
     shared = versions[0].keys() & versions[1].keys()
     assert {"clang-21", "libamdhip64-6", "hipcc"} <= shared
