@@ -57,7 +57,7 @@ def list_(component: str | None, version: str | None, *, as_json: bool) -> None:
     for title in ("component", "version", "patch", "purpose", "needed for", "upstream", "verified"):
         table.add_column(title, overflow="fold")
     for row in rows:
-        table.add_row(*(_plain(row[key]) for key in _COLUMNS))
+        table.add_row(*(_plain(row[key]) for key in _COLUMNS[:-1]), _state(row["verified"]))
     Console(highlight=False, markup=False).print(table)
 
 
@@ -77,6 +77,12 @@ def _row(component: str, version: str, each: work.Patch) -> dict[str, Any]:
         "verified": header.get(VERIFIED),
         "tests": header.tests,
     }
+
+
+def _state(verified: str) -> str:
+    """Show `no (reason)` as what it means."""
+    known, _, reason = _plain(verified).partition(" ")
+    return f"UNVERIFIED {reason}" if known == "no" else f"{known} {reason}"
 
 
 def _plain(value: str) -> str:

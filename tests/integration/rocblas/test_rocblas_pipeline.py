@@ -65,9 +65,13 @@ def sysroot() -> Sysroot:
     return Sysroot.open()
 
 
-def archive(path: Path, arch: str) -> None:
+def archive(path: Path, arch: str, more: str) -> None:
     """Make the source as the pool's archive has it: one folder that is dropped."""
-    files = {"CMakeLists.txt": CMAKE.replace("@ARCH@", arch), "scal.cpp": KERNELS, "LICENSE.md": "licence\n"}
+    files = {
+        "CMakeLists.txt": CMAKE.replace("@ARCH@", arch) + more,
+        "scal.cpp": KERNELS,
+        "LICENSE.md": "licence\n",
+    }
     with tarfile.open(path, "w:gz") as tar:
         for name, text in files.items():
             member = tarfile.TarInfo(f"rocBLAS-rocm-6.4.4/{name}")
@@ -75,7 +79,9 @@ def archive(path: Path, arch: str) -> None:
             tar.addfile(member, io.BytesIO(text.encode()))
 
 
-def pipeline(work: Path, monkeypatch: pytest.MonkeyPatch, sysroot: Sysroot, arch: str) -> Pipeline:
+def pipeline(
+    work: Path, monkeypatch: pytest.MonkeyPatch, sysroot: Sysroot, arch: str, more: str = ""
+) -> Pipeline:
     """Give the pipeline over a copy of the project's data whose rocBLAS is the small one."""
     real = data_root()
     data = work / "data"
@@ -89,7 +95,7 @@ def pipeline(work: Path, monkeypatch: pytest.MonkeyPatch, sysroot: Sysroot, arch
         (data / "recipes" / "rocblas" / name).symlink_to(real / "recipes" / "rocblas" / name)
     mirror = work / "mirror"
     mirror.mkdir()
-    archive(mirror / "rocblas_6.4.4.orig.tar.gz", arch)
+    archive(mirror / "rocblas_6.4.4.orig.tar.gz", arch, more)
     content = (mirror / "rocblas_6.4.4.orig.tar.gz").read_bytes()
     recipe = yaml.safe_load((real / "recipes" / "rocblas" / "conandata.yml").read_text())
     variant = recipe["sources"]["6.4.4"][0]["variants"][0]
@@ -147,11 +153,8 @@ def test_code_for_another_card_is_refused(
 def test_a_feature_that_cmake_changes_by_itself_stops_the_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sysroot: Sysroot
 ) -> None:
-    monkeypatch.setattr(
-        "tests.integration.rocblas.test_rocblas_pipeline.CMAKE",
-        CMAKE + 'set(BUILD_WITH_HIPBLASLT ON CACHE BOOL "" FORCE)\n',
-    )
-    pipe = pipeline(tmp_path, monkeypatch, sysroot, "gfx1010")
+    forced = 'set(BUILD_WITH_HIPBLASLT ON CACHE BOOL "" FORCE)\n'
+    pipe = pipeline(tmp_path, monkeypatch, sysroot, "gfx1010", forced)
     with pytest.raises(ConfigureError) as caught:
         pipe.run(until="configure")
     assert "BUILD_WITH_HIPBLASLT is ON, must be OFF" in caught.value.detail
