@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from rocm_patch.components import default_sdk, load_component
+from rocm_patch.components.packing import SUFFIX, open_product
 from rocm_patch.errors import UsageError
 from rocm_patch.paths import dist_root
 from rocm_patch.pipeline.engine import Pipeline
@@ -112,3 +113,5 @@ def _create(request: Request, *, wait: bool) -> None:
     package = conan.create_component(request, wait=wait)
     for path in conan.deliver(package, dist_root()):
         click.echo(path)
+        if path.name.endswith(SUFFIX):
+            click.echo(open_product(path, dist_root() / "products"))

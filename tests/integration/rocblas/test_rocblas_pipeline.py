@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rocm_patch.components.packing import open_product
+from rocm_patch.components.product import FILE, entries
 from rocm_patch.components.rocblas import RocBlas
 from rocm_patch.errors import AuditError, ConfigureError
 from rocm_patch.paths import data_root
@@ -133,6 +135,11 @@ def test_from_archive_to_product(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (source,) = product["sources"]
     pinned = hashlib.sha256((tmp_path / "mirror" / "rocblas_6.4.4.orig.tar.gz").read_bytes()).hexdigest()
     assert source["sha256"] == pinned
+    opened = open_product(packed, tmp_path / "products")
+    assert opened.name == "rocblas-6.4.4-gfx1010-without-tensile"
+    assert open_product(packed, tmp_path / "products") == opened
+    assert [one.name for one in opened.parent.iterdir()] == [opened.name]
+    assert entries(opened) == [*product["files"], *(one for one in entries(opened) if one["path"] == FILE)]
     # Nothing of it is done again, and what is packed again is the same.
     first = packed.read_bytes()
     (pipe.state / "delivery.mark.json").unlink()

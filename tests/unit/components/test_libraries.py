@@ -94,9 +94,9 @@ def test_the_flavour_goes_through_conan() -> None:
         options = SimpleNamespace(get_safe=lambda name: flavour if name == "flavour" else None)
         return SimpleNamespace(options=options)
 
-    assert door.flavour_of(recipe("kernels-only")) == "kernels-only"  # type: ignore[arg-type]
-    assert door.flavour_of(recipe("whole")) == ""  # type: ignore[arg-type]
-    assert door.flavour_of(recipe(None)) == ""  # type: ignore[arg-type]
+    assert door.flavour_of(recipe("kernels-only")) == "kernels-only"
+    assert door.flavour_of(recipe("whole")) == ""
+    assert door.flavour_of(recipe(None)) == ""
 
 
 def test_every_version_is_pinned_and_has_a_series() -> None:
