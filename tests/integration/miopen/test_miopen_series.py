@@ -12,8 +12,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.integration.isa.conftest import build
 from tests.integration.miopen.embedded import CONFIG, FILES, HEADER, write_tree
+from tests.integration.miopen.reduction import KINDS, write_reduction
 
+from rocm_patch.isa.library import NAME, Library
+from rocm_patch.isa.report import kernels
 from rocm_patch.pipeline.sdk import SysrootSdk
 from rocm_patch.series import Patch, load_series
 from rocm_patch.sysroot import Bind, Sysroot
@@ -34,12 +38,28 @@ DEFINES = {
     "MIOPEN_NRN_OP_ID": 3, "MIO_LAYOUT_NHWC": 0,
     "MIO_BN_GFX103X": 0, "MIO_BN_GFX110X": 0, "MIO_BN_GFX120X": 0,
 }  # fmt: skip
+#: What it defines for a sum in fp32 over one of two dimensions, on a gfx10.
+REDUCTION = {
+    "CK_USE_AMD_BUFFER_ATOMIC_FADD": 0, "CK_BLOCK_SYNC_LDS_WITHOUT_SYNC_VMEM": 1,
+    "CK_USE_AMD_BUFFER_ADDRESSING": 0, "CK_PARAM_SRC_DATATYPE": 1, "CK_PARAM_DST_DATATYPE": 1,
+    "CK_PARAM_REDUCE_COMPTYPE": 1, "CK_PARAM_BLOCKSIZE": 256, "CK_PARAM_THREAD_BUFFER_LENGTH": 8,
+    "CK_PARAM_ACCESSES_PER_THREAD_INBLOCK": 2, "CK_PARAM_ACCESSES_PER_THREAD_INWARP": 2,
+    "CK_PARAM_NUM_TOREDUCE_DIMS": 1, "CK_PARAM_REDUCE_OP": 0, "CK_PARAM_NAN_PROPAGATE": 0,
+    "CK_PARAM_REDUCE_INDICES": 0, "CK_PARAM_IN_DIMS": 2, "CK_PARAM_OUT_DIMS": 1,
+    "CK_PARAM_SRC2D_PADDING": 0, "CK_PARAM_DST1D_PADDING": 0, "MIOPEN_USE_FP32": 0, "MIOPEN_USE_FP16": 0,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def sysroot() -> Sysroot:
     SysrootSdk().prepare(print)
     return Sysroot.open()
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """Give the decoder with the hardware's rules."""
+    return Library(build(tmp_path_factory.mktemp("isa"), targets=("vgpu-isa",)) / NAME)
 
 
 @pytest.fixture(scope="session")
@@ -70,23 +90,63 @@ def apply(patch: Patch, tree: Path) -> list[str]:
     return [line for line in said.splitlines() if "offset" in line or "fuzz" in line]
 
 
-def compile_kernel(sysroot: Sysroot, tree: Path, name: str, gfx: str) -> str:
+def compile_kernel(sysroot: Sysroot, tree: Path, name: str, gfx: str, work: Path) -> str:
     """Compile a kernel to machine code as MIOpen does; gives the errors, nothing where it went well."""
     defines = [f"-D{key}={value}" for key, value in DEFINES.items()]
     argv = [CLANG, "-x", "cl", "-cl-std=CL2.0", "-target", "amdgcn-amd-amdhsa", f"-mcpu={gfx}", "-nogpulib"]
-    argv += ["-O1", "-Wno-everything", *defines]
-    argv += ["-c", f"/src/kernels/{name}", "-o", "/tmp/kernel.o"]
-    command = sysroot.command(argv, binds=[Bind(tree / "src", "/src", "ro")])
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    argv += ["-O3", "-Wno-everything", *defines, "-c", f"/src/kernels/{name}", "-o", "/w/kernel.o"]
+    return run(sysroot, argv, [Bind(tree / "src", "/src", "ro"), Bind(work, "/w")])
+
+
+def run(sysroot: Sysroot, argv: list[str], binds: list[Bind]) -> str:
+    """Run a compiler in the sysroot; gives its errors."""
+    done = subprocess.run(sysroot.command(argv, binds=binds), capture_output=True, text=True, check=False)
     assert (done.returncode == 0) == ("error:" not in done.stderr), done.stderr[-2000:]
     return "\n".join(line for line in done.stderr.splitlines() if "error:" in line)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_batchnorm_kernels_compile(sysroot: Sysroot, plain: Path, patched: Path, name: str) -> None:
-    """Each kernel that reduces across lanes: upstream's stops at row_bcast, the patched one compiles."""
-    assert "not a valid operand" in compile_kernel(sysroot, plain, name, "gfx1010")
-    assert compile_kernel(sysroot, patched, name, "gfx1010") == ""
+def test_batchnorm_kernels_compile(
+    sysroot: Sysroot, plain: Path, patched: Path, *, library: Library, tmp_path: Path, name: str
+) -> None:
+    """Each kernel that reduces across lanes: upstream's stops at row_bcast, the patched one compiles.
+
+    What comes out keeps the rules of the hardware.
+    """
+    assert "not a valid operand" in compile_kernel(sysroot, plain, name, "gfx1010", tmp_path)
+    assert compile_kernel(sysroot, patched, name, "gfx1010", tmp_path) == ""
+    made = list(kernels(tmp_path / "kernel.o", library))
+    assert {one.name for one in made} >= {FILES[name]}
+    assert [finding for one in made for finding in one.report.findings] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_reduction_kernels_compile(
+    sysroot: Sysroot, patched: Path, library: Library, tmp_path: Path, kind: str
+) -> None:
+    """The first pass of each kind: upstream's stops for want of a GPU's name, with the patch it compiles."""
+    work = tmp_path / "kernel"
+    write_reduction(sysroot.path / LIBRARY, work, kind)
+    llvm = Path(CLANG).parent.parent
+    argv = [
+        f"{CLANG}++",
+        "-x",
+        "hip",
+        "--offload-arch=gfx1010",
+        "--cuda-device-only",
+        "-std=c++17",
+        "-O3",
+        "-w",
+    ]
+    argv += [f"--rocm-device-lib-path={llvm}/lib/clang/21/amdgcn/bitcode", "--rocm-path=/usr"]
+    argv += ["--gcc-install-dir=/usr/lib/gcc/x86_64-linux-gnu/13", "-I/w"]
+    argv += [f"-D{key}={value}" for key, value in REDUCTION.items()]
+    argv += ["-c", "/w/kernel.cpp", "-o", "/w/kernel.o"]
+    assert "Need to define (only) one GPU target" in run(sysroot, argv, [Bind(work, "/w")])
+    shutil.copyfile(patched / CONFIG, work / "config.hpp")
+    assert run(sysroot, argv, [Bind(work, "/w")]) == ""
+    made = {one.name: one.report.findings for one in kernels(work / "kernel.o", library)}
+    assert made == {"gridwise_generic_reduce_1": (), "gridwise_generic_reduce_1_prepare": ()}
 
 
 def test_other_families_are_compiled_as_before(sysroot: Sysroot, plain: Path, patched: Path) -> None:
@@ -103,7 +163,7 @@ def test_the_header_alone_leaves_dpp_off(sysroot: Sysroot, plain: Path, patched:
     assert macros(sysroot, patched, f"kernels/{HEADER}", gfx)["MIOPEN_USE_AMDGCN"] == "0"
 
 
-def test_reduction_kernels_know_rdna1(sysroot: Sysroot, plain: Path, patched: Path) -> None:
+def test_configuration_of_each_card(sysroot: Sysroot, plain: Path, patched: Path) -> None:
     config = CONFIG.removeprefix("src/")
     with pytest.raises(AssertionError, match="Need to define"):
         macros(sysroot, plain, config, "gfx1010")
