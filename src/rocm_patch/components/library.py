@@ -80,7 +80,7 @@ class LibraryBuild:
     def source_steps(self) -> list[Step]:
         """Declare the steps up to a patched source and a made SDK."""
         name, version = self.request.component, self.request.version
-        keys = {item.name: self.variant(item).key for item in self.items}
+        keys = {item.name: self.key_of(item) for item in self.items}
         decoder = tuple(path for path in sorted(decoder_source().rglob("*")) if path.is_file())
         return [
             Step(
@@ -179,8 +179,12 @@ class LibraryBuild:
         return wanted if any(variant.layout == wanted for variant in item.variants) else None
 
     def variant(self, item: SourceItem) -> Variant:
-        """Give the variant by which an item is named in keys."""
+        """Give the form that is asked for first."""
         return item.select(self.layout_of(item))[0]
+
+    def key_of(self, item: SourceItem) -> str:
+        """Name an item by every form that may be taken; sources.json says which one was."""
+        return " or ".join(variant.key for variant in item.select(self.layout_of(item)))
 
     def fetched(self, item: SourceItem) -> Path:
         """Give an item's archive, from the cache or fetched. SourceError says what was tried."""

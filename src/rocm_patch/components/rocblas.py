@@ -91,7 +91,7 @@ class Build(LibraryBuild):
         return (*own, self.tensile_item)
 
     def layout_of(self, item: SourceItem) -> str | None:
-        """Take Tensile from wherever it can be had: both forms are the same commit."""
+        """Take Tensile in whichever form can be had."""
         return None if item is self.tensile_item else super().layout_of(item)
 
     def fetched(self, item: SourceItem) -> Path:
@@ -101,7 +101,6 @@ class Build(LibraryBuild):
         except SourceError as error:
             if item is not self.tensile_item:
                 raise
-            # One key for both forms would hide which one it was; the listing of sources names the bytes.
             step = f"{error.step}; or build rocBLAS without it: --without-tensile" if error.step else ""
             raise SourceError(error.what, cause=error.cause, detail=error.detail, step=step) from error
 
