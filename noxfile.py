@@ -41,6 +41,20 @@ def build_torch_gfx1010(session: nox.Session) -> None:
     session.run("python", "-m", "rocm_patch", "build", "pytorch", "2.6.0", *session.posargs, env=SOURCE)
 
 
+@nox.session(name="build-rocblas-gfx1010")
+def build_rocblas_gfx1010(session: nox.Session) -> None:
+    """Build rocBLAS; the arguments are `rocm-patch build`'s, such as --kernels-only or --without-tensile."""
+    _install(session)
+    session.run("python", "-m", "rocm_patch", "build", "rocblas", "6.4.4", *session.posargs, env=SOURCE)
+
+
+@nox.session(name="build-miopen-gfx1010")
+def build_miopen_gfx1010(session: nox.Session) -> None:
+    """Build MIOpen; the arguments are `rocm-patch build`'s, such as --plan."""
+    _install(session)
+    session.run("python", "-m", "rocm_patch", "build", "miopen", "6.4.3", *session.posargs, env=SOURCE)
+
+
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run a HIP program and a rocBLAS sgemm on the virtual gfx1010; the arguments are `vgpu demo`'s."""

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "detect": ("rocm_patch.cli.detect:detect", "Say what this machine has: GPUs, driver, ROCm, rights."),
     "source": ("rocm_patch.cli.source:source", "Fetch pinned sources into the cache."),
     "patch": ("rocm_patch.cli.patch:patch", "List, apply, check and refresh patch series."),
+    "logic": ("rocm_patch.cli.logic:logic", "Derive tuned GEMM logic for a card from a relative's."),
     "sysroot": ("rocm_patch.cli.sysroot:sysroot", "Make and enter the locked build environment."),
     "build": ("rocm_patch.cli.build:build", "Build a component for a gfx target."),
     "audit": ("rocm_patch.cli.audit:audit", "Say which GPU code a file really holds."),

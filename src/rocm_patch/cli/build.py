@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import click
 
-from rocm_patch.components import load_component
+from rocm_patch.components import default_sdk, load_component
+from rocm_patch.components.packing import SUFFIX, open_product
+from rocm_patch.errors import UsageError
 from rocm_patch.paths import dist_root
 from rocm_patch.pipeline.engine import Pipeline
 from rocm_patch.pipeline.launcher import LAUNCHERS, launcher_name
@@ -24,9 +26,8 @@ from rocm_patch.pipeline.targets import load_target
 @click.option("--python", "pythons", multiple=True, metavar="3.13", help="Python of the wheel; repeatable.")
 @click.option(
     "--sdk",
-    default="sysroot",
-    show_default=True,
-    help="Where compilers run: sysroot, host:/opt/rocm-6.4.3 or container:IMAGE@sha256:DIGEST.",
+    help="Where compilers run: sysroot, sysroot:LOCK, host:/opt/rocm-6.4.3 or container:IMAGE@sha256:DIGEST "
+    "[the sysroot whose lock has what the component needs].",
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Compilers at once (by cores and memory).")
 @click.option(
@@ -37,6 +38,15 @@ from rocm_patch.pipeline.targets import load_target
 @click.option("--keep-going", is_flag=True, help="After an object fails, compile all others first.")
 @click.option("--clean", is_flag=True, help="Begin anew: only downloads and the compiler cache are kept.")
 @click.option("--verify", is_flag=True, help="Read every earlier output again, whatever its times say.")
+@click.option(
+    "--kernels-only", "flavour", flag_value="kernels-only", help="rocBLAS: only the pack of kernels."
+)
+@click.option(
+    "--without-tensile",
+    "flavour",
+    flag_value="without-tensile",
+    help="rocBLAS: only the library, no Tensile.",
+)
 @click.option("--wait", is_flag=True, help="Wait for another run in the same folder to end.")
 def build(
     component: str,
@@ -44,7 +54,7 @@ def build(
     *,
     target: str,
     pythons: tuple[str, ...],
-    sdk: str,
+    sdk: str | None,
     jobs: int | None,
     launcher: str | None,
     plan_only: bool,
@@ -52,23 +62,28 @@ def build(
     keep_going: bool,
     clean: bool,
     verify: bool,
+    flavour: str | None,
     wait: bool,
 ) -> None:
     """Build a version of a component for a gfx target; what is done already is not done again."""
     load_target(target)
+    made = load_component(component)
+    if flavour and flavour not in getattr(made, "flavours", ()):
+        raise UsageError(f"{component} has no --{flavour}", step="leave the option out")
     for python in dict.fromkeys(pythons or ("3.13",)):
         request = Request(
             component=component,
             version=version,
             target=target,
             python=python,
-            sdk=sdk,
+            sdk=sdk or default_sdk(made, flavour or ""),
             launcher=launcher_name(launcher),
             jobs=jobs,
             keep_going=keep_going,
+            flavour=flavour or "",
         )
         reporter = Reporter()
-        pipeline = Pipeline(load_component(component), request, reporter=reporter)
+        pipeline = Pipeline(made, request, reporter=reporter)
         if plan_only:
             click.echo("\n".join(plan_lines(pipeline.plan(thorough=verify))))
             continue
@@ -98,3 +113,5 @@ def _create(request: Request, *, wait: bool) -> None:
     package = conan.create_component(request, wait=wait)
     for path in conan.deliver(package, dist_root()):
         click.echo(path)
+        if path.name.endswith(SUFFIX):
+            click.echo(open_product(path, dist_root() / "products"))

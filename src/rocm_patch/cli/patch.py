@@ -6,6 +6,7 @@ Knows words and tables; all work is done by rocm_patch.series.
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rocm_patch import series as work
-from rocm_patch.errors import SeriesError
+from rocm_patch.errors import SeriesError, UsageError
 from rocm_patch.paths import data_root
 from rocm_patch.series.header import VERIFIED
 
@@ -56,7 +57,7 @@ def list_(component: str | None, version: str | None, *, as_json: bool) -> None:
     for title in ("component", "version", "patch", "purpose", "needed for", "upstream", "verified"):
         table.add_column(title, overflow="fold")
     for row in rows:
-        table.add_row(*(_plain(row[key]) for key in _COLUMNS))
+        table.add_row(*(_plain(row[key]) for key in _COLUMNS[:-1]), _state(row["verified"]))
     Console(highlight=False, markup=False).print(table)
 
 
@@ -76,6 +77,12 @@ def _row(component: str, version: str, each: work.Patch) -> dict[str, Any]:
         "verified": header.get(VERIFIED),
         "tests": header.tests,
     }
+
+
+def _state(verified: str) -> str:
+    """Show `no (reason)` as what it means."""
+    known, _, reason = _plain(verified).partition(" ")
+    return f"UNVERIFIED {reason}" if known == "no" else f"{known} {reason}"
 
 
 def _plain(value: str) -> str:
@@ -171,14 +178,44 @@ def new(
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Also prove on this source that each patch applies exactly and is needed.",
 )
-def check(component: str, version: str, tree: Path | None) -> None:
+@click.option("--fetch", is_flag=True, help="The same on the pinned source, fetched and unpacked for it.")
+def check(component: str, version: str, tree: Path | None, *, fetch: bool) -> None:
     """Prove that each patch is complete, needed and exact."""
     folder = work.series_folder(component, version)
-    findings = work.check(folder, version, root=data_root(), tree=tree)
+    if fetch and tree is not None:
+        raise UsageError("--tree and --fetch name two sources", step="give one of them")
+    with tempfile.TemporaryDirectory(prefix="rocm-patch-") as place:
+        if fetch:
+            tree = _fetched(component, version, Path(place) / "tree")
+        findings = work.check(folder, version, root=data_root(), tree=tree)
     if findings:
         raise SeriesError(
             f"patches/{component}/{version} is not in order (findings: {len(findings)})",
             detail=[str(finding) for finding in findings],
             step="correct the patches' headers and content; docs/patches.md explains each rule",
         )
-    click.echo(f"{component} {version}: in order" + ("" if tree else " (not applied: no --tree)"))
+    click.echo(f"{component} {version}: in order" + ("" if tree else " (not applied: no --tree, no --fetch)"))
+
+
+def _fetched(component: str, version: str, dest: Path) -> Path:
+    """Unpack the component's own source as pinned; SourceError says what was tried."""
+    from rocm_patch import sources  # noqa: PLC0415 - only here is anything fetched
+
+    items = sources.load_recipe(component).sources.get(version, ())
+    item = next((one for one in items if one.name == component), None)
+    if item is None:
+        raise UsageError(f"recipes/{component} pins no source of {version}", step="give --tree")
+    found = sources.fetch_details([item], cache=sources.ObjectStore())[item.name]
+    click.echo(f"{component} {version}: {found.origin or found.path}", err=True)
+    return sources.unpack(found.path, dest, found.variant.unpack)
+
+
+@patch.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def matrix(*, as_json: bool) -> None:
+    """Show component by ROCm version: which patches a version needs, and which were applied to its source."""
+    cells = work.matrix.cells()
+    if as_json:
+        click.echo(json.dumps([cell.record() for cell in cells], indent=2))
+        return
+    click.echo(work.matrix.markdown(cells), nl=False)

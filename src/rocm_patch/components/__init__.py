@@ -13,8 +13,16 @@ from rocm_patch.pipeline.model import Component
 
 #: name -> module:class.
 COMPONENTS: dict[str, str] = {
+    "miopen": "rocm_patch.components.miopen:MIOpen",
     "pytorch": "rocm_patch.components.pytorch:PyTorch",
+    "rocblas": "rocm_patch.components.rocblas:RocBlas",
 }
+
+
+def default_sdk(component: Component, flavour: str) -> str:
+    """Name the SDK that has what a component needs: the sysroot, unless the component says otherwise."""
+    own = getattr(component, "default_sdk", None)
+    return str(own(flavour)) if own is not None else "sysroot"
 
 
 def load_component(name: str) -> Component:

@@ -88,6 +88,8 @@ def options_of(request: Request, *, wait: bool) -> list[str]:
     words = []
     for option in ("target", "python", "sdk"):
         words += ["--options", f"{name}/*:{option}={getattr(request, option)}"]
+    if request.flavour:
+        words += ["--options", f"{name}/*:flavour={request.flavour}"]
     conf = {"root": str(data_root()), "launcher": request.launcher}
     if request.jobs is not None:
         conf["jobs"] = str(request.jobs)

@@ -56,7 +56,14 @@ def request_of(recipe: Recipe) -> Request:
         launcher=launcher_name(recipe.conf.get(f"{CONF}:launcher")),
         jobs=int(jobs) if jobs else None,
         keep_going=bool(recipe.conf.get(f"{CONF}:keep_going")),
+        flavour=flavour_of(recipe),
     )
+
+
+def flavour_of(recipe: Recipe) -> str:
+    """Give the flavour, for recipes that have such an option."""
+    found = recipe.options.get_safe("flavour")
+    return "" if found is None or str(found) == "whole" else str(found)
 
 
 def pipeline_of(recipe: Recipe, reporter: Reporter | None = None) -> Pipeline:

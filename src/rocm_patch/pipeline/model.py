@@ -31,12 +31,15 @@ class Request:
     launcher: str = "ccache"
     jobs: int | None = None
     keep_going: bool = False
+    #: A part or form of the component that is asked for; empty for the whole.
+    flavour: str = ""
 
     @property
     def label(self) -> str:
         """Name the work folder: one for each SDK, target and Python, as their objects differ."""
         sdk = "".join(c if c.isalnum() or c in ".-" else "-" for c in self.sdk)
-        return f"{self.component}-{self.version}-{self.target}-py{self.python}-{sdk}"
+        flavour = f"-{self.flavour}" if self.flavour else ""
+        return f"{self.component}-{self.version}-{self.target}-py{self.python}-{sdk}{flavour}"
 
 
 @attrs.frozen

@@ -5,6 +5,7 @@ Knows nothing of recipes, sources or builds; a tree is a folder given by the cal
 
 from __future__ import annotations
 
+from rocm_patch.series import matrix
 from rocm_patch.series.check import Finding, check
 from rocm_patch.series.edit import new_patch, refresh
 from rocm_patch.series.engine import Result, apply_series, unapply
@@ -26,6 +27,7 @@ __all__ = [
     "apply_series",
     "check",
     "load_series",
+    "matrix",
     "new_patch",
     "refresh",
     "series_digest",

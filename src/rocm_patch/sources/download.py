@@ -63,10 +63,19 @@ class Wire:
 
 @dataclass(frozen=True)
 class Want:
-    """The pinned bytes: size and sha256."""
+    """The pinned bytes: sha256 and size; where only a bound of the size is known, it is not exact."""
 
     sha256: str
     size: int
+    exact: bool = True
+
+    def fits(self, size: int) -> bool:
+        """Say whether a file of this size can be the pinned one."""
+        return size == self.size if self.exact else size <= self.size
+
+    def __str__(self) -> str:
+        """Give the size for a sentence."""
+        return f"{self.size}" if self.exact else f"at most {self.size}"
 
 
 class Partial:
@@ -99,7 +108,7 @@ class Partial:
     def write(self, data: bytes) -> None:
         """Append; a full disk keeps what did fit and raises DiskSpaceError."""
         if self.size + len(data) > self.want.size:
-            raise ProviderError(f"sent more than the pinned {self.want.size} bytes")
+            raise ProviderError(f"sent more than the pinned {self.want} bytes")
         view = memoryview(data)
         while view:
             try:
@@ -115,6 +124,8 @@ class Partial:
     @property
     def complete(self) -> bool:
         """Whether all bytes are there, right or wrong."""
+        if not self.want.exact:
+            return self.digest.hexdigest() == self.want.sha256
         return self.size == self.want.size
 
     @property
@@ -225,7 +236,7 @@ def _request(wire: Wire, url: str, file: Partial, advance: Callable[[int], None]
             file.write(chunk)
             advance(len(chunk))
     if not file.complete:
-        raise _PassingError(f"the connection ended after {file.size} of {file.want.size} bytes")
+        raise _PassingError(f"the connection ended after {file.size} of {file.want} bytes")
 
 
 def _begin(response: httpx.Response, url: str, file: Partial, advance: Callable[[int], None]) -> None:
@@ -242,14 +253,14 @@ def _begin(response: httpx.Response, url: str, file: Partial, advance: Callable[
         if match is None or int(match[1]) != file.size:
             answer = response.headers.get("content-range")
             raise ProviderError(f"HTTP 206 with an unusable Content-Range {answer!r}")
-        if match[2] not in {"*", str(file.want.size)}:
-            raise ProviderError(f"has {match[2]} bytes, pinned are {file.want.size}")
+        if match[2] != "*" and not file.want.fits(int(match[2])):
+            raise ProviderError(f"has {match[2]} bytes, pinned are {file.want}")
         return
     if status != httpx.codes.OK:
         raise ProviderError(f"HTTP {status}")
     length = response.headers.get("content-length", "")
-    if length.isdigit() and int(length) != file.want.size:
-        raise ProviderError(f"has {length} bytes, pinned are {file.want.size}")
+    if length.isdigit() and not file.want.fits(int(length)):
+        raise ProviderError(f"has {length} bytes, pinned are {file.want}")
     if file.size:  # the server ignores Range, or the file behind the ETag has changed
         advance(-file.size)
         file.restart()
@@ -260,8 +271,8 @@ def _copy(wire: Wire, source: Path, file: Partial, advance: Callable[[int], None
     """Take the bytes from a file:// mirror."""
     try:
         size = source.stat().st_size
-        if size != file.want.size:
-            raise ProviderError(f"has {size} bytes, pinned are {file.want.size}")
+        if not file.want.fits(size):
+            raise ProviderError(f"has {size} bytes, pinned are {file.want}")
         stream = source.open("rb")
     except OSError as error:
         raise ProviderError(error.strerror or str(error)) from error
@@ -273,4 +284,5 @@ def _copy(wire: Wire, source: Path, file: Partial, advance: Callable[[int], None
             file.write(chunk)
             advance(len(chunk))
     if not file.complete:
-        raise ProviderError("became shorter while it was read")
+        wrong = f"wrong content: sha256 {file.digest.hexdigest()}"
+        raise ProviderError("became shorter while it was read" if file.want.exact else wrong)

@@ -236,13 +236,15 @@ class _Run:
             waiting = _Waiting(wire, self.ui, item.name)
             job = git.GitJob(self.store, self.lease, self.settings, self.ui.note, waiting)
             return git.fetch(job, item.name, variant, candidate.git)
-        if variant.sha256 is None or variant.size is None:  # excluded by the model
+        bound = variant.size if variant.size is not None else variant.limit
+        if variant.sha256 is None or bound is None:  # excluded by the model
             raise ProviderError("no sha256 is pinned")
+        want = Want(variant.sha256, bound, exact=variant.size is not None)
         url = candidate.url
         if candidate.lookup:
             url = pypi_lookup(wire.client, url, variant.file, variant.sha256)
         part = self.store.part(variant.sha256)
-        with partial(part, Want(variant.sha256, variant.size)) as file:
+        with partial(part, want) as file:
             download(wire, url, file, self.ui.advance)
         path = self.store.adopt(part, variant.sha256)
         part.with_suffix(".etag").unlink(missing_ok=True)

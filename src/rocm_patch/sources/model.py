@@ -137,13 +137,17 @@ class Variant(Strict):
     file: Plain
     sha256: Sha256 | None = None
     size: Annotated[int, Field(ge=0)] | None = None
+    #: In the place of `size` where only a bound of it is known.
+    limit: Annotated[int, Field(gt=0)] | None = None
     unpack: UnpackRule | None = None
     providers: Annotated[tuple[Provider, ...], Field(strict=False, min_length=1)]
 
     @model_validator(mode="after")
     def _identity(self) -> Variant:
-        if (self.sha256 is None) != (self.size is None):
-            raise ValueError("sha256 and size belong together")
+        if self.size is not None and self.limit is not None:
+            raise ValueError("size and limit exclude each other")
+        if (self.sha256 is None) != (self.size is None and self.limit is None):
+            raise ValueError("sha256 and size (or limit) belong together")
         identities = {(p.commit, p.submodules) for p in self.providers if isinstance(p, GitProvider)}
         if len(identities) > 1:
             raise ValueError("git providers of one variant must name the same commit and the same submodules")

@@ -72,6 +72,9 @@ def test_wheels_fit_one_python_or_all() -> None:
     [
         (item(sha256=HASH.upper()), "sha256"),
         (item(sha256=None), "belong together"),
+        (item(sha256=None, size=None, limit=9), "belong together"),
+        (item(limit=9), "exclude each other"),
+        (item(size=None, limit=0), "limit"),
         (item(sha256=None, size=None), "unless every provider is git"),
         (item(file="../a.tar.gz"), "file"),
         (item(file="a/b"), "file"),
