@@ -56,6 +56,20 @@ def build_miopen_gfx1010(session: nox.Session) -> None:
 
 
 @nox.session
+def package(session: nox.Session) -> None:
+    """Make .deb and .rpm packages of dist/; the arguments are `package all`'s, such as --stock FILE."""
+    _install(session)
+    session.run("python", "-m", "rocm_patch", "package", "all", *session.posargs, env=SOURCE)
+
+
+@nox.session
+def repo(session: nox.Session) -> None:
+    """Make signed apt and rpm repositories of dist/; --serve serves them on this machine alone."""
+    _install(session)
+    session.run("python", "-m", "rocm_patch", "repo", *session.posargs, env=SOURCE)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Run a HIP program and a rocBLAS sgemm on the virtual gfx1010; the arguments are `vgpu demo`'s."""
     _install(session)

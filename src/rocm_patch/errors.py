@@ -133,6 +133,18 @@ class WheelError(RocmPatchError):
     exit_code = 70
 
 
+class PackageError(RocmPatchError):
+    """A distribution package cannot be made, or what it would hold is not what was described."""
+
+    exit_code = 71
+
+
+class RepositoryError(PackageError):
+    """A repository cannot be made, signed or served."""
+
+    exit_code = 72
+
+
 class VgpuError(RocmPatchError):
     """The virtual GPU cannot be built, found or started."""
 

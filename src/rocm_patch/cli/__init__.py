@@ -33,6 +33,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "vgpu": ("rocm_patch.cli.vgpu:vgpu", "Run programs on a virtual gfx1010 card."),
     "isa": ("rocm_patch.cli.isa:isa", "Decode gfx1010 kernels: instruction mix, loops, hazards."),
     "wheel": ("rocm_patch.cli.wheel:wheel", "Say what a wheel needs; finish and check it."),
+    "package": ("rocm_patch.cli.package:package", "Make .deb and .rpm packages of what was built."),
+    "repo": ("rocm_patch.cli.repo:repo", "Make signed apt and rpm repositories and serve them."),
     "index": ("rocm_patch.cli.index:index", "Make a PEP 503/691 index over finished wheels."),
     "diagnose": (
         "rocm_patch.cli.diagnose:diagnose",

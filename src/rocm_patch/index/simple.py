@@ -56,7 +56,7 @@ def build_index(dist: Path, out: Path) -> IndexResult:
     fresh = out.parent / f".{out.name}-{uuid.uuid4().hex[:12]}"
     try:
         _write(fresh, wheels)
-        _exchange(fresh, out)
+        exchange(fresh, out)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     projects = {w.project for w in wheels}
@@ -193,7 +193,7 @@ def _page(folder: Path, title: str, anchors: Iterable[str], data: dict[str, Any]
     (folder / "index.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 
-def _exchange(fresh: Path, out: Path) -> None:
+def exchange(fresh: Path, out: Path) -> None:
     """Put the new folder in the old one's place; the old one then has the new one's name.
 
     Linux exchanges two names in one step (renameat2). Where the file system cannot,

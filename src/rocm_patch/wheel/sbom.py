@@ -51,6 +51,8 @@ class Subject:
     ancestor: str = ""
     ancestor_sha256: str = ""
     patches: Sequence[tuple[str, str]] = ()
+    #: Its own package URL where it is no Python package.
+    purl: str = ""
 
 
 def render(subject: Subject, parts: Sequence[Part]) -> bytes:
@@ -70,7 +72,7 @@ def render(subject: Subject, parts: Sequence[Part]) -> bytes:
 
 
 def _body(subject: Subject, parts: Sequence[Part]) -> dict[str, Any]:
-    top = f"pkg:pypi/{subject.name}@{subject.version.replace('+', '%2B')}"
+    top = subject.purl or f"pkg:pypi/{subject.name}@{subject.version.replace('+', '%2B')}"
     components = [_component(part) for part in parts]
     when = datetime.fromtimestamp(subject.epoch, tz=timezone.utc)
     sdk = sorted(subject.sdk.items())
