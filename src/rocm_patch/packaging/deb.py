@@ -68,9 +68,8 @@ def _overrides(package: Package) -> bytes:
     kinds = ["kernels"] if pack else []
     kinds += ["python"] if package.python else []
     kinds += ["opt"] if any(one.path.startswith("/opt/") for one in package.contents) else []
-    kinds += ["libraries"] if package.section == "libs" and not pack else []
-    texts = [folder / f"lintian-{kind}.overrides" for kind in kinds]
-    return b"".join(path.read_bytes() for path in texts if path.is_file())
+    kinds += ["local"] if package.revision == "1" else []
+    return b"".join((folder / f"lintian-{kind}.overrides").read_bytes() for kind in kinds)
 
 
 def _control(package: Package, root: Path) -> None:

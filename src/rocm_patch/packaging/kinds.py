@@ -69,10 +69,10 @@ def kernel_pack(given: Given) -> Package:
             step="an additive package adds files only; remove them from the product",
         )
     name = f"{product.component}-{target}-kernels"
-    summary = f"{_title(product)} kernels for {target} (Radeon RX 5600/5700)"
+    summary = f"Kernels of {_title(product)} for {target} (Radeon RX 5600/5700)"
     text = (
-        f"Code objects and their index for {target}, read by the installed library from a folder",
-        "of their own. No file of another package is replaced.",
+        f"Code objects for {target} and their index, read by the installed library",
+        "from a folder of their own. No file of another package is replaced.",
     )
     return _package(
         given, name, summary, text, contents,
@@ -85,14 +85,15 @@ def replacing(given: Given) -> Package:
     product, stock = given.product, given.stock
     contents = [_content(given, entry) for entry in product.files if entry.role != "licence"]
     _has_library(given, {one.path for one in contents})
-    summary = f"{_title(product)} with code for {given.target}"
+    summary = f"ROCm's {_title(product)} with code for {given.target}"
     text = (
-        f"Takes the place of {stock.name} {stock.version}, whose library has no code for",
-        f"{given.target}. Installing the stock version again takes it back.",
+        f"Takes the place of {stock.name} {stock.version},",
+        f"whose library has no code for {given.target}.",
+        "Installing the stock version again takes it back.",
     )
     provides = [Relation((stock.name,), "=", stock.version)]
     if stock.format == "rpm":
-        sonames = {read_dynamic(given.folder / entry.path) for entry in _libraries(product)}
+        sonames = [read_dynamic(given.folder / entry.path) for entry in _libraries(product)]
         provides += [
             Relation((f"{one.soname}()(64bit)",)) for one in sonames if one is not None and one.soname
         ]
@@ -122,10 +123,10 @@ def diverting(given: Given) -> Package:
     ]
     contents = [library, *others]
     diverts = tuple(sorted({one.path for one in contents} & set(stock.files)))
-    summary = f"{_title(product)} with code for {given.target}, stock library put aside"
+    summary = f"ROCm's {_title(product)} with code for {given.target}, beside the stock one"
     text = (
-        f"While it is installed, files of {stock.name} {stock.version} that it replaces lie",
-        "beside it under another name. Removing it brings them back.",
+        f"While it is installed, the library of {stock.name} {stock.version}",
+        "lies beside it under another name. Removing it brings that back.",
     )
     name = f"{product.component}-{given.target}"
     depends = (Relation((stock.name,), "=", stock.version),)
@@ -149,8 +150,9 @@ def meta(packages: Sequence[Package], *, rocm: str, target: str, revision: int, 
         section="metapackages",
         summary=f"PyTorch and ROCm {rocm} libraries with code for {target}",
         description=(
-            f"Depends on every package of this repository for {target} in the version that was",
-            "tested with the others. While it is installed, a stock upgrade of one of them waits.",
+            f"Depends on every package of this repository for {target}, each in the",
+            "version that was made with the others. While it is installed, a stock",
+            "upgrade of one of them waits.",
         ),
         licence="MIT",
         epoch=epoch,
@@ -230,7 +232,8 @@ def _title(product: Product) -> str:
 def _content(given: Given, entry: Entry) -> Content:
     if entry.link is not None:
         return Content(given.place(entry), link=entry.link)
-    return Content(given.place(entry), given.folder / entry.path, executable=entry.executable)
+    executable = entry.executable and entry.role != "library"
+    return Content(given.place(entry), given.folder / entry.path, executable=executable)
 
 
 def _libraries(product: Product) -> list[Entry]:

@@ -35,7 +35,7 @@ def lint(files: Sequence[Path]) -> list[Remarks]:
 
 
 def _lintian(path: Path) -> Remarks:
-    argv = ["lintian", "--show-overrides", "--no-tag-display-limit", "--allow-root", "--fail-on", "none"]
+    argv = ["lintian", "--show-overrides", "--tag-display-limit", "0", "--allow-root", "--fail-on", "none"]
     out = tools.run([*argv, str(path.resolve())], what=f"lintian {path.name}")
     lines = [line for line in out.splitlines() if _LINTIAN.match(line)]
     standing = tuple(line for line in lines if not line.startswith(_OVERRIDDEN))

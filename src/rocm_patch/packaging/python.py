@@ -81,7 +81,7 @@ def wheel_package(
         version=version,
         revision=str(revision),
         section="python",
-        summary=f"{name} {version.partition('+')[0]} for Python with code for {target}",
+        summary=f"Python module {name} with code for {target}",
         description=(
             f"The wheel {wheel.name}",
             "as a package. It carries its libraries, but for ROCm's and glibc's.",
@@ -170,7 +170,11 @@ def _scripts(opened: _Wheel) -> Iterator[Content]:
 
 def _needs(opened: _Wheel, layout: str, format_: Format) -> Iterator[Relation]:
     deb = format_ == "deb"
-    yield Relation((f"python{opened.python}",)) if deb else Relation(("python(abi)",), "=", opened.python)
+    if deb:
+        # python3 brings py3compile; the modules themselves are for one version.
+        yield from (Relation(("python3",)), Relation((f"python{opened.python}",)))
+    else:
+        yield Relation(("python(abi)",), "=", opened.python)
     data = load_layouts().python
     for text in values(opened.metadata, "Requires-Dist"):
         requirement = Requirement(text)

@@ -52,6 +52,8 @@ def compare(left: str, right: str, format_: Format) -> Literal[-1, 0, 1]:
 def _compare_rpm(left: str, right: str) -> Literal[-1, 0, 1]:
     """Compare version, then release, as rpm does: by its own function."""
     for a, b in zip(left.partition("-")[::2], right.partition("-")[::2], strict=True):
+        if a == b:  # both may have no release, which rpm's function refuses
+            continue
         if {'"', "\\"} & set(a + b):
             raise PackageError(f"{left} or {right} is no version of rpm's")
         out = tools.run(["rpm", "--eval", f'%{{lua:print(rpm.vercmp("{a}","{b}"))}}'], what="comparing")

@@ -12,6 +12,7 @@ import platformdirs
 
 from rocm_patch.errors import RepositoryError
 from rocm_patch.packaging import tools
+from rocm_patch.sysroot.tools import which
 
 _USER = "rocm-patch local repository"
 _FIELDS_WITH_FINGERPRINT = 10
@@ -47,6 +48,8 @@ class Key:
     def sign_rpm(self, file: Path) -> None:
         """Put a signature into an rpm, which is replaced. RepositoryError."""
         argv = ["rpmsign", "--define", f"_gpg_name {self.fingerprint}", "--define", "_gpg_digest_algo sha256"]
+        # Debian's rpm looks for gpg2, which is a name that Debian's gpg no longer has.
+        argv += ["--define", f"__gpg {which('gpg')}"]
         if self.home is not None:
             argv += ["--define", f"_gpg_path {self.home}"]
         env = {"GNUPGHOME": str(self.home)} if self.home is not None else None

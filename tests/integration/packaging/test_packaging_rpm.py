@@ -1,0 +1,138 @@
+"""dnf and zypper, each in a root of its own, from the signed repository: install, remove, and refusals."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.integration.packaging import parts
+from tests.integration.packaging.conftest import House
+
+from rocm_patch.repo import Key, make_key, publish
+
+PACK = "rocblas-gfx1010-kernels"
+Client = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def dnf(root: Path, repo: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run dnf on a root, with nothing of this machine's but the program."""
+    top = root.parent / "dnf"
+    top.mkdir(exist_ok=True)
+    shutil.copy(repo / "rocm-patch-amd.repo", top)
+    (top / "dnf.conf").write_text("[main]\nlogdir=/tmp\n")
+    argv = ["dnf", "-y", "--config", str(top / "dnf.conf"), f"--setopt=reposdir={top}",
+            f"--setopt=cachedir={top}/cache", "--setopt=module_platform_id=platform:none",
+            "--installroot", str(root), "--releasever=1", *words]  # fmt: skip
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600,
+                          env=parts.environment(root.parent))  # fmt: skip
+
+
+def zypper(root: Path, repo: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    folder = root / "etc/zypp/repos.d"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(repo / "rocm-patch-amd.repo", folder)
+    argv = ["zypper", "--root", str(root), "--non-interactive", *words]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600,
+                          env=parts.environment(root.parent))  # fmt: skip
+
+
+def rpm(root: Path, *words: str | Path) -> str:
+    return parts.run(["rpm", "--root", root, "--nosignature", *words], env=parts.environment(root.parent))
+
+
+def installed(root: Path) -> set[str]:
+    out = rpm(root, "-qa", "--qf", "%{NAME} %{VERSION}-%{RELEASE}\\n")
+    return {line for line in out.splitlines() if not line.startswith("gpg-pubkey")}
+
+
+@pytest.fixture
+def root(tmp_path: Path, house: House) -> Path:
+    """A root with AMD's stock packages in it."""
+    root = tmp_path / "root"
+    root.mkdir()
+    rpm(root, "-i", house.stocks["rocblas.rpm"], house.stocks["miopen.rpm"])
+    return root
+
+
+@pytest.fixture
+def repo(served: tuple[Path, str]) -> Path:
+    return served[0]
+
+
+@pytest.mark.parametrize(
+    ("client", "yes", "update"), [(dnf, [], "upgrade"), (zypper, ["--gpg-auto-import-keys"], "update")]
+)
+def test_installs_upgrades_and_removes(
+    client: Client, yes: list[str], update: str, root: Path, repo: Path, house: House
+) -> None:
+    before = set(root.glob("opt/**/*"))
+    stock = {f"rocblas {parts.STOCK_RPM}", f"miopen-hip {parts.STOCK_RPM}"}
+    assert installed(root) == stock
+    for words in (("install", PACK), (update, "miopen-hip")):
+        done = client(root, repo, *yes, *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert installed(root) == {
+        f"rocblas {parts.STOCK_RPM}", f"miopen-hip {parts.STOCK_RPM}+gfx1010.1",
+        f"{PACK} {parts.STOCK_RPM}+gfx1010.1",
+    }  # fmt: skip
+    # rpm looks at each file: nothing differs from what was packaged.
+    rpm(root, "-V", PACK, "miopen-hip")
+    done = client(root, repo, "remove", PACK)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rpm(root, "-U", "--oldpackage", house.stocks["miopen.rpm"])
+    assert installed(root) == stock
+    assert set(root.glob("opt/**/*")) == before
+
+
+def tampered(copy: Path) -> None:
+    rpm = next(copy.glob("rpm/amd/rocblas-*.rpm"))
+    data = bytearray(rpm.read_bytes())
+    data[-20] ^= 1
+    rpm.unlink()
+    rpm.write_bytes(data)
+
+
+def unsigned(copy: Path) -> None:
+    (copy / "rpm/amd/repodata/repomd.xml.asc").unlink()
+
+
+def changed(copy: Path) -> None:
+    path = copy / "rpm/amd/repodata/repomd.xml"
+    text = path.read_text()
+    path.unlink()
+    path.write_text(text.replace("<revision>", "<revision>1"))
+
+
+@pytest.mark.parametrize("client", [dnf, zypper])
+@pytest.mark.parametrize("spoil", [tampered, unsigned, changed])
+def test_what_is_not_as_signed_is_refused(
+    client: Client, spoil: Callable[[Path], None], root: Path, served: tuple[Path, str], tmp_path: Path
+) -> None:
+    copy = tmp_path / "repo"
+    shutil.copytree(served[0], copy)
+    file = copy / "rocm-patch-amd.repo"
+    text = file.read_text().replace(served[1], copy.as_uri())
+    file.unlink()
+    file.write_text(text)
+    spoil(copy)
+    before = installed(root)
+    yes = ["--gpg-auto-import-keys"] if client is zypper else []
+    done = client(root, copy, *yes, "install", PACK)
+    assert done.returncode != 0, done.stdout + done.stderr
+    assert installed(root) == before
+
+
+@pytest.mark.parametrize("client", [dnf, zypper])
+def test_another_key_is_refused(client: Client, root: Path, house: House, key: Key, tmp_path: Path) -> None:
+    """The client was told one key, the repository is signed with another."""
+    copy = tmp_path / "repo"
+    publish(house.dist, copy, make_key(tmp_path / "other"), url=copy.as_uri())
+    (copy / "keys/rocm-patch.asc").write_text(key.public())
+    (copy / "rpm/amd/repodata/repomd.xml.key").write_text(key.public())
+    yes = ["--gpg-auto-import-keys"] if client is zypper else []
+    done = client(root, copy, *yes, "install", PACK)
+    assert done.returncode != 0, done.stdout + done.stderr
+    assert PACK not in str(installed(root))
