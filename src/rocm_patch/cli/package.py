@@ -108,7 +108,7 @@ def _refuse(remarks: list[Remarks]) -> None:
             "a package has remarks that nobody explained",
             detail=standing,
             step="mend the package, or explain the remark in packaging/deb/*.overrides "
-            "or packaging/rpm/rpmlint.toml",
+            "or packaging/rpm/remarks.yml",
         )
 
 

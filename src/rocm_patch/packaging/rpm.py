@@ -5,6 +5,7 @@ Knows rpm's spec. Knows nothing of where contents come from, nor of signing: a r
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Iterable
@@ -17,6 +18,8 @@ from rocm_patch.packaging.model import RPM_ARCHITECTURE, Content, Package, Relat
 from rocm_patch.packaging.tree import lay_out, put, settle, template
 from rocm_patch.wheel.sbom import FILE as SBOM
 
+#: rpm's custom: libraries have the bit, from which its own tools know them. Debian's is the other way.
+_LIBRARY = re.compile(r"\.so(\.\d+)*$")
 #: What would make two builds, or two machines, differ; and what would change files that are finished.
 _MACROS = {
     "_buildhost": "rocm-patch",
@@ -94,7 +97,7 @@ def _files(tree: Path, package: Package) -> list[str]:
         else:
             kind = "%doc " if name.startswith("/usr/share/doc/") else ""
             kind = "%license " if name.startswith("/usr/share/licenses/") else kind
-            mode = "0755" if path.stat().st_mode & 0o100 else "0644"
+            mode = "0755" if path.stat().st_mode & 0o100 or _LIBRARY.search(name) else "0644"
             lines.append(f"{kind}%attr({mode},root,root) {name}")
     return lines
 

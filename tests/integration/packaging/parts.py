@@ -43,7 +43,7 @@ def library(path: Path, targets: Sequence[str], *, soname: str, word: str) -> Pa
     fat.write_bytes(make.fat(**{target: code(target) for target in targets}))
     source = path.with_suffix(".c")
     source.write_text(
-        f'const char *who(void) {{ return "{word}"; }}\n'
+        f'#include <stdio.h>\nconst char *who(void) {{ puts("{word}"); return "{word}"; }}\n'
         f'__asm__(".section .hip_fatbin,\\"a\\",@progbits\\n.p2align 12\\n.incbin \\"{fat}\\"\\n.text");\n'
     )
     run(["gcc", "-shared", "-fPIC", "-s", f"-Wl,-soname,{soname}", "-Wl,-z,relro,-z,now", "-o", path, source])
@@ -109,7 +109,7 @@ def stock_deb(out: Path, package: str, targets: Sequence[str], version: str = ST
     (tree / "DEBIAN").mkdir()
     (tree / "DEBIAN/control").write_text(
         f"Package: {package}\nVersion: {version}\nArchitecture: amd64\nMaintainer: AMD <a@example.org>\n"
-        "Description: stock package of the tests\n"
+        "Depends: libc6\nDescription: stock package of the tests\n"
     )
     made = out / f"{package}_{version}_amd64.deb"
     run(["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", tree, made])

@@ -66,7 +66,13 @@ def repo(served: tuple[Path, str]) -> Path:
     ("client", "yes", "update"), [(dnf, [], "upgrade"), (zypper, ["--gpg-auto-import-keys"], "update")]
 )
 def test_installs_upgrades_and_removes(
-    client: Client, yes: list[str], update: str, root: Path, repo: Path, house: House
+    client: Client,
+    yes: list[str],
+    update: str,
+    *,
+    root: Path,
+    repo: Path,
+    house: House,
 ) -> None:
     before = set(root.glob("opt/**/*"))
     stock = {f"rocblas {parts.STOCK_RPM}", f"miopen-hip {parts.STOCK_RPM}"}
@@ -106,23 +112,72 @@ def changed(copy: Path) -> None:
     path.write_text(text.replace("<revision>", "<revision>1"))
 
 
-@pytest.mark.parametrize("client", [dnf, zypper])
-@pytest.mark.parametrize("spoil", [tampered, unsigned, changed])
-def test_what_is_not_as_signed_is_refused(
-    client: Client, spoil: Callable[[Path], None], root: Path, served: tuple[Path, str], tmp_path: Path
-) -> None:
+def copied(served: tuple[Path, str], tmp_path: Path) -> Path:
+    """Give a copy of the repositories whose client files lead to the copy."""
     copy = tmp_path / "repo"
     shutil.copytree(served[0], copy)
     file = copy / "rocm-patch-amd.repo"
     text = file.read_text().replace(served[1], copy.as_uri())
     file.unlink()
     file.write_text(text)
+    return copy
+
+
+def nothing(copy: Path) -> None:
+    """The control: a copy that was not spoiled is taken."""
+    assert copy.is_dir()
+
+
+#: Why each client refuses, in its own words.
+WORDS: dict[tuple[Client, Callable[[Path], None]], str] = {
+    (dnf, nothing): "Complete!",
+    (dnf, tampered): "incorrect checksum",
+    (dnf, unsigned): "GPG signature is not available",
+    (dnf, changed): "Bad GPG signature",
+    (zypper, nothing): "1 new package to install",
+    (zypper, tampered): "Digest verification failed",
+    (zypper, unsigned): "is unsigned",
+    (zypper, changed): "modified after it has been signed",
+}
+
+
+@pytest.mark.parametrize("client", [dnf, zypper])
+@pytest.mark.parametrize("spoil", [nothing, tampered, unsigned, changed])
+def test_what_is_not_as_signed_is_refused(
+    client: Client, spoil: Callable[[Path], None], root: Path, served: tuple[Path, str], tmp_path: Path
+) -> None:
+    copy = copied(served, tmp_path)
     spoil(copy)
     before = installed(root)
     yes = ["--gpg-auto-import-keys"] if client is zypper else []
     done = client(root, copy, *yes, "install", PACK)
-    assert done.returncode != 0, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert (done.returncode == 0) == (spoil is nothing), said
+    assert (installed(root) == before) == (spoil is not nothing), said
+    assert WORDS[client, spoil] in said, said
+
+
+@pytest.mark.parametrize("client", [dnf, zypper])
+def test_an_unsigned_package_in_signed_metadata_is_refused(
+    client: Client, *, root: Path, house: House, served: tuple[Path, str], key: Key, tmp_path: Path
+) -> None:
+    """gpgcheck, apart from repo_gpgcheck: the metadata is as signed, the package never was."""
+    copy = copied(served, tmp_path)
+    top = copy / "rpm/amd"
+    for path in top.glob("*.rpm"):
+        path.unlink()
+    shutil.copy(house.path(f"{PACK}-4"), top)
+    shutil.rmtree(top / "repodata")
+    parts.run(["createrepo_c", "--quiet", top])
+    key.sign(top / "repodata/repomd.xml", top / "repodata/repomd.xml.asc")
+    (top / "repodata/repomd.xml.key").write_text(key.public())
+    before = installed(root)
+    yes = ["--gpg-auto-import-keys"] if client is zypper else []
+    done = client(root, copy, *yes, "install", PACK)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0, said
     assert installed(root) == before
+    assert "not signed" in said, said
 
 
 @pytest.mark.parametrize("client", [dnf, zypper])
@@ -134,5 +189,7 @@ def test_another_key_is_refused(client: Client, root: Path, house: House, key: K
     (copy / "rpm/amd/repodata/repomd.xml.key").write_text(key.public())
     yes = ["--gpg-auto-import-keys"] if client is zypper else []
     done = client(root, copy, *yes, "install", PACK)
-    assert done.returncode != 0, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert done.returncode != 0, said
+    assert "signature" in said.lower(), said
     assert PACK not in str(installed(root))
