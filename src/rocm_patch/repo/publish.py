@@ -96,8 +96,11 @@ def _write(fresh: Path, dist: Path, out: Path, key: Key, *, url: str, epoch: int
     files = [f"{kind}/{name}" for kind, names in own.items() for name in names]
     _carry_over(out, fresh)
     (fresh / GENERATION).write_text(json.dumps({"time": epoch, "own": files}, indent=1) + "\n", "utf-8")
-    counts = ({name: len(paths) for name, paths in found.items()} for found in (debs, rpms))
-    return Published(out, key, *counts, len(wheels))
+    return Published(out, key, _counts(debs), _counts(rpms), len(wheels))
+
+
+def _counts(found: Mapping[str, Sequence[Path]]) -> dict[str, int]:
+    return {name: len(paths) for name, paths in found.items()}
 
 
 def _found(dist: Path, format_: str) -> dict[str, Sequence[Path]]:

@@ -73,6 +73,7 @@ def test_bills_name_sources_and_files_inside_and_beside(house: House) -> None:
     with DebFile(str(deb)) as archive:
         inside = archive.data.get_content(f"usr/share/doc/{PACK}/rocm-patch.cdx.json.gz")
     beside = deb.with_name(f"{deb.name}.cdx.json").read_bytes()
+    assert inside is not None
     assert gzip.decompress(inside) == beside
     bill = json.loads(beside)
     assert bill["metadata"]["component"]["purl"] == f"pkg:generic/{PACK}@4.4.0.60400-47~24.04%2Bgfx1010.1"

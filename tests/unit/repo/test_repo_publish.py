@@ -34,7 +34,7 @@ def add(dist: Path, version: str) -> None:
     (tree / "DEBIAN/control").write_text(CONTROL.format(version))
     out = dist / "packages/debian/deb"
     out.mkdir(parents=True, exist_ok=True)
-    argv = ["dpkg-deb", "-Zgzip", "--build", tree, out / f"thing_{version}_amd64.deb"]
+    argv: list[str | Path] = ["dpkg-deb", "-Zgzip", "--build", tree, out / f"thing_{version}_amd64.deb"]
     subprocess.run(argv, check=True, capture_output=True)
 
 
@@ -66,7 +66,7 @@ def test_generations_follow_each_other_and_a_kill_changes_nothing(
     (dist / "packages/debian/deb/thing_1.0-1_amd64.deb").unlink()
     add(dist, "1.0-2")
     # Killed when the new generation is whole, but not yet in its place.
-    argv = [sys.executable, "-c", KILLED, dist, out, key.home or "", key.fingerprint]
+    argv: list[str | Path] = [sys.executable, "-c", KILLED, dist, out, key.home or "", key.fingerprint]
     path = os.pathsep.join(["src", *sys.path])
     done = subprocess.run(argv, check=False, capture_output=True, env={**os.environ, "PYTHONPATH": path})
     assert done.returncode == -signal.SIGKILL, done.stderr
