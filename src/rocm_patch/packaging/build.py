@@ -22,10 +22,12 @@ from rocm_patch.packaging.product import FILE, Product, load_product
 from rocm_patch.packaging.rpm import build_rpm
 from rocm_patch.packaging.stock import Stock, StockError, read_stock
 from rocm_patch.paths import data_root
+from rocm_patch.sources.model import UnpackRule
 from rocm_patch.sources.store import sha256_file
+from rocm_patch.sources.unpack import unpack
 
 _BUILDERS: dict[Format, Callable[[Package, Path, Path], Path]] = {"deb": build_deb, "rpm": build_rpm}
-#: Below dist/: where recipes leave products, where packages go.
+#: Below dist/: folders of products made by hand, and where packages go.
 PRODUCTS = "products"
 PACKAGES = "packages"
 
@@ -41,7 +43,7 @@ class Order:
     target: str = "gfx1010"
     revision: int = 1
     divert: bool = False
-    #: Names of products (folders of dist/products) and wheels to take; empty: all.
+    #: Names of archives, wheels and folders of dist/products to take; empty: all.
     only: Sequence[str] = ()
 
 
@@ -67,16 +69,21 @@ class Outcome:
 
 def package_all(order: Order, say: Callable[[str], None] = lambda _: None) -> Outcome:
     """Make every package of an order. PackageError where something that is there cannot be packaged."""
-    products = [(path, load_product(path)) for path in _products(order)]
-    wheels = _wheels(order)
-    if not products and not wheels:
+    folders, archives, wheels = _products(order), _archives(order), _wheels(order)
+    if not (folders or archives or wheels):
         raise UsageError(
             f"there is nothing to package in {order.dist}",
-            cause=f"no {PRODUCTS}/*/{FILE} and no wheel for {order.target}",
+            cause=f"no *{order.target}*.tar.xz, no {PRODUCTS}/*/{FILE} and no wheel for {order.target}",
             step="build one first: ./nox -s build-rocblas-gfx1010, or ./nox -s build-torch-gfx1010",
         )
     with tempfile.TemporaryDirectory(prefix="rocm-patch-package-") as folder:
         run = _Run(order, Path(folder), say)
+        # What a recipe's build delivers is an archive with one folder.
+        folders += [
+            unpack(path, Path(folder) / path.name.partition(".tar")[0], UnpackRule(strip=1))
+            for path in archives
+        ]
+        products = [(path, load_product(path)) for path in folders]
         for place, product in products:
             run.product(place, product)
         for wheel in wheels:
@@ -87,6 +94,11 @@ def package_all(order: Order, say: Callable[[str], None] = lambda _: None) -> Ou
 
 def _products(order: Order) -> list[Path]:
     found = sorted(path.parent for path in (order.dist / PRODUCTS).glob(f"*/{FILE}"))
+    return [path for path in found if not order.only or path.name in order.only]
+
+
+def _archives(order: Order) -> list[Path]:
+    found = sorted(order.dist.glob(f"*{order.target}*.tar.xz"))
     return [path for path in found if not order.only or path.name in order.only]
 
 
@@ -141,7 +153,7 @@ class _Run:
                 stock = read_stock(path, wanted)
             except StockError:
                 continue
-            if stock.format == format_ and _lies_in(stock, layout):
+            if stock.format == format_ and all(layout_of(layout).holds(one) for one in stock.libraries):
                 return stock
         return None
 
@@ -182,9 +194,3 @@ class _Run:
         path = _BUILDERS[format_](package, self.order.dist / PACKAGES / layout / format_, self.scratch)
         self.outcome.made.append(Made(layout, format_, package, path, sha256_file(path), decision))
         self.say(str(path.relative_to(self.order.dist)))
-
-
-def _lies_in(stock: Stock, layout: str) -> bool:
-    """Tell whether the stock library lies where this layout has libraries."""
-    head = layout_of(layout).lib.partition("{")[0]
-    return any(path.startswith(head) for path in stock.libraries)

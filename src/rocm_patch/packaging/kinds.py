@@ -39,8 +39,8 @@ class Given:
     revision: int = 1
 
     def place(self, entry: Entry) -> str:
-        """Give an entry's installed path by the layout."""
-        return self.layout.place(entry.path, self.product.rocm)
+        """Give an entry's installed path: beside the stock library."""
+        return self.layout.place(entry.path, self.stock.libraries[0])
 
 
 def kernel_pack(given: Given) -> Package:
@@ -55,12 +55,7 @@ def kernel_pack(given: Given) -> Package:
             step=f"build it for {target}",
         )
     _complete(given.folder / entries[0].path.partition(mark)[0] / target, target)
-    own = given.layout.component(product.component).kernels
-    folder = given.stock.kernels or given.layout.place(own or "", product.rocm)
-    contents = [
-        Content(f"{folder}/{target}/{entry.path.partition(mark)[2]}", given.folder / entry.path)
-        for entry in entries
-    ]
+    contents = [_kernel(given, entry, mark) for entry in entries]
     taken = sorted({one.path for one in contents} & set(given.stock.files))
     if taken:
         raise PackageError(
@@ -227,6 +222,13 @@ def _history(given: Given) -> list[str]:
 
 def _title(product: Product) -> str:
     return {"rocblas": "rocBLAS", "miopen": "MIOpen"}.get(product.component, product.component)
+
+
+def _kernel(given: Given, entry: Entry, mark: str) -> Content:
+    """Give a kernel's place: where the stock package has its own, else as in the product."""
+    stock = given.stock.kernels
+    path = f"{stock}{mark}{entry.path.partition(mark)[2]}" if stock else given.place(entry)
+    return Content(path, given.folder / entry.path)
 
 
 def _content(given: Given, entry: Entry) -> Content:

@@ -5,8 +5,10 @@ Knows the data's form only; a new layout or component is an entry there.
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import os
+from pathlib import PurePosixPath
 from typing import Literal
 
 import yaml
@@ -28,15 +30,14 @@ class Component(_Strict):
 
     package: str
     library: str
-    kernels: str | None = None
 
 
 class Layout(_Strict):
     """One way of laying ROCm out."""
 
     formats: tuple[Format, ...]
-    prefix: str
     lib: str
+    prefix_above: int
     suffix: str
     components: dict[str, Component]
 
@@ -50,13 +51,15 @@ class Layout(_Strict):
             )
         return self.components[name]
 
-    def place(self, path: str, rocm: str) -> str:
-        """Give the installed path of a product's file: lib/ is the layout's own, the rest its prefix's."""
-        top, _, rest = path.partition("/")
-        return f"{self.lib.format(rocm=rocm)}/{rest}" if top == "lib" else f"{self._prefix(rocm)}/{path}"
+    def holds(self, library: str) -> bool:
+        """Tell whether a stock library's path is one of this layout."""
+        return fnmatch.fnmatch(str(PurePosixPath(library).parent), self.lib)
 
-    def _prefix(self, rocm: str) -> str:
-        return self.prefix.format(rocm=rocm)
+    def place(self, path: str, library: str) -> str:
+        """Give the installed path of a product's file, by where the stock library lies."""
+        folder = PurePosixPath(library).parent
+        top, _, rest = path.partition("/")
+        return str(folder / rest) if top == "lib" else str(folder.parents[self.prefix_above - 1] / path)
 
 
 class Site(_Strict):

@@ -86,7 +86,7 @@ class Product(_Strict):
     component: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     #: The component's own version (a tag of upstream without its prefix).
     version: str
-    #: The ROCm release that it was built for and with.
+    #: The ROCm release that it was built for and with; 6.4 or 6.4.3.
     rocm: str = Field(pattern=r"^\d+\.\d+(\.\d+)?$")
     #: Install layouts (packaging/layouts.yml) whose places its library looks into.
     layouts: tuple[str, ...] = Field(min_length=1)
@@ -169,7 +169,7 @@ def load_product(folder: Path) -> Product:
     wrong += [
         f"{name}: other content than named"
         for name in sorted(found & said.keys())
-        if _entry(folder, folder / name) != said[name]
+        if _entry(folder, folder / name).model_copy(update={"role": said[name].role}) != said[name]
     ]
     if wrong:
         raise PackageError(

@@ -112,7 +112,7 @@ def test_diversions_undo_themselves_and_a_kill_in_the_middle_is_mended(
     inside: Inside, house: House, tmp_path: Path
 ) -> None:
     layout = layout_of("amd")
-    folder = house.dist / "products/miopen"
+    folder = house.miopen
     stock = read_stock(house.stocks["miopen.deb"], layout.component("miopen"))
     package = diverting(Given(load_product(folder), folder, stock, layout, "gfx1010"))
     deb = build_deb(package, tmp_path, tmp_path / "scratch")

@@ -72,7 +72,7 @@ def test_all_makes_a_table_and_says_what_is_left_out(house: House, tmp_path: Pat
 
 def test_a_remark_that_nobody_explained_fails(house: House) -> None:
     with pytest.raises(PackageError, match="nobody explained"):
-        call("lint", house.stocks["miopen.deb"])
+        call("lint", house.stocks["miopen.rpm"])
 
 
 def test_repo_is_served_until_it_is_ended(house: House, key: Key, tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ WORDS: dict[tuple[Client, Callable[[Path], None]], str] = {
     (dnf, unsigned): "GPG signature is not available",
     (dnf, changed): "Bad GPG signature",
     (zypper, nothing): "1 new package to install",
-    (zypper, tampered): "Digest verification failed",
+    (zypper, tampered): "Signature verification failed",
     (zypper, unsigned): "is unsigned",
     (zypper, changed): "modified after it has been signed",
 }
