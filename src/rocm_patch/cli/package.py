@@ -42,7 +42,7 @@ def package() -> None:
 )  # fmt: skip
 @click.option("--layout", "layouts", multiple=True, help="debian or amd; both by default.")
 @click.option("--format", "formats", multiple=True, type=click.Choice(FORMATS), help="Both by default.")
-@click.option("--only", multiple=True, help="An archive's or wheel's file name, or a folder of dist/products.")
+@click.option("--only", multiple=True, help="A file name of an archive or wheel, or a folder of products/.")
 @click.option("--target", default="gfx1010", show_default=True, help="The gfx target.")
 @click.option("--revision", default=1, show_default=True, help="The last number of our version suffix.")
 @click.option("--divert", is_flag=True, help="Replacing .debs put stock files aside, under a name of ours.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import email.utils
 import gzip
 import lzma
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -99,4 +100,4 @@ def link_or_copy(source: Path, target: Path) -> None:
     try:
         target.hardlink_to(source)
     except OSError:
-        target.write_bytes(source.read_bytes())
+        shutil.copyfile(source, target)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from packaging.utils import parse_wheel_filename
+
 from rocm_patch.packaging.tree import template
 from rocm_patch.repo.keys import Key
 
@@ -15,7 +17,7 @@ README = "README.txt"
 
 
 def write_clients(
-    root: Path, *, url: str, key: Key, apt: Sequence[str], rpm: Sequence[str], index: bool
+    root: Path, *, url: str, key: Key, apt: Sequence[str], rpm: Sequence[str], wheels: Sequence[Path]
 ) -> None:
     """Write rocm-patch-SUITE.sources and .repo files and README.txt with the lines to type."""
     # deb822 takes a key inside Signed-By: empty lines become a dot, all are indented.
@@ -27,5 +29,6 @@ def write_clients(
     for suite in rpm:
         text = template("repo/rpm.repo.j2").render(**words, suite=suite)
         (root / f"rocm-patch-{suite}.repo").write_text(text, encoding="utf-8")
-    text = template("repo/README.txt.j2").render(**words, apt=apt, rpm=rpm, index=index)
+    pins = [f"{name}=={version}" for name, version, *_ in (parse_wheel_filename(one.name) for one in wheels)]
+    text = template("repo/README.txt.j2").render(**words, apt=apt, rpm=rpm, pins=sorted(set(pins)))
     (root / README).write_text(text, encoding="utf-8")

@@ -92,7 +92,7 @@ def _write(fresh: Path, dist: Path, out: Path, key: Key, *, url: str, epoch: int
         own["rpm"] = write_rpm(fresh / "rpm", rpms, key, epoch=epoch)
     if wheels:
         build_index(dist, fresh / "pypi")
-    write_clients(fresh, url=url, key=key, apt=list(debs), rpm=list(rpms), index=bool(wheels))
+    write_clients(fresh, url=url, key=key, apt=list(debs), rpm=list(rpms), wheels=wheels)
     files = [f"{kind}/{name}" for kind, names in own.items() for name in names]
     _carry_over(out, fresh)
     (fresh / GENERATION).write_text(json.dumps({"time": epoch, "own": files}, indent=1) + "\n", "utf-8")

@@ -72,19 +72,23 @@ def product(folder: Path, component: str, *, with_library: str = "", with_kernel
         (folder / "lib" / name).symlink_to(f"{name}.4")
     if with_kernels:
         kernels(folder / "lib/rocblas/library/gfx1010")
+    return redescribe(licensed(folder, component), component)
+
+
+def licensed(folder: Path, component: str) -> Path:
     (folder / "licences").mkdir()
     (folder / "licences" / f"{component}.txt").write_text("Copyright 2020 upstream.\nMIT.\n")
-    return redescribe(folder, component)
+    return folder
 
 
-def redescribe(folder: Path, component: str) -> Path:
+def redescribe(folder: Path, component: str, layout: str = "amd") -> Path:
     """Write product.json over what lies there now."""
     described = describe(
         folder,
         component=component,
         version="6.4.3",
         rocm=ROCM,
-        layouts=["amd"],
+        layouts=[layout],
         targets=["gfx1010"],
         epoch=EPOCH,
         licence="MIT",

@@ -110,6 +110,7 @@ def test_repo_is_served_until_it_is_ended(house: House, key: Key, tmp_path: Path
     assert f"signed by {key.fingerprint}" in text
     for program in ("apt-get update", "dnf makecache", "zypper addrepo", "pip install"):
         assert program in text
+    assert f"pip install --extra-index-url {url}/pypi/simple/ 'probe==1.0+rocm6.4.gfx1010'" in text
     # The address that clients are given is the served one, and only this machine's.
     assert url.startswith("http://127.0.0.1:")
     assert f"URIs: {url}/apt\n" in (tmp_path / "repo/rocm-patch-amd.sources").read_text()

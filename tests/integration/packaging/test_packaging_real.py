@@ -16,7 +16,7 @@ from rocm_patch.audit import targets_in
 from rocm_patch.errors import PackageError
 from rocm_patch.packaging import Origin, decide, describe, load_product, read_stock, write_product
 from rocm_patch.packaging.deb import build_deb
-from rocm_patch.packaging.kinds import Given, kernel_pack
+from rocm_patch.packaging.kinds import Given, kernel_pack, replacing
 from rocm_patch.packaging.layout import layout_of
 from rocm_patch.packaging.stock import Stock
 from rocm_patch.sysroot import Bind, Sysroot
@@ -77,6 +77,35 @@ def test_the_real_pack_is_complete_and_leaves_nothing_behind(
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"\n{len(package.contents)}\n" in done.stdout
     assert "the same" in done.stdout
+
+
+def test_what_asks_for_exactly_the_stock_version_stays_content(sid: Sysroot, tmp_path: Path) -> None:
+    """libmiopen1 replaced under its name, with Debian's own library: libmiopen-dev needs `= stock`."""
+    layout = layout_of("debian")
+    stock = read_stock(sid.path, layout.component("miopen"))
+    folder = tmp_path / "miopen"
+    (folder / "lib").mkdir(parents=True)
+    for name in stock.files:
+        if "/libMIOpen.so.1" in name:
+            shutil.copy(sid.path / name.lstrip("/"), folder / "lib", follow_symlinks=False)
+    parts.redescribe(parts.licensed(folder, "miopen"), "miopen", layout="debian")
+    package = replacing(Given(load_product(folder), folder, stock, layout, "gfx1010"))
+    assert (package.name, package.full_version) == ("libmiopen1", f"{stock.version}+0gfx1010.1")
+    deb = build_deb(package, tmp_path, tmp_path / "scratch")
+    script = (
+        f"dpkg-query -W libmiopen-dev; apt-get -y install /mnt/{deb.name}; apt-get check; dpkg --audit;"
+        "dpkg-query -W -f '${Package} ${Status} ${Version}\\n' libmiopen1 libmiopen-dev"
+    )
+    (tmp_path / "view").mkdir()
+    command = sid.command(
+        ["sh", "-exc", script], binds=[Bind(tmp_path, "/mnt", "ro")], overlay=tmp_path / "view"
+    )
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-2:] == [
+        f"libmiopen-dev install ok installed {stock.version}",
+        f"libmiopen1 install ok installed {package.full_version}",
+    ]
 
 
 def test_one_missing_code_object_is_found(stock: Stock, product: Path, tmp_path: Path) -> None:
