@@ -194,16 +194,14 @@ def changed(repo: Path) -> None:
     (repo / "apt/dists/amd/Release.gpg").unlink()
 
 
-@pytest.mark.parametrize(
-    ("spoil", "word"), [(unsigned, "does not have a Release file|is not signed"), (changed, "manipulated")]
-)
+@pytest.mark.parametrize(("spoil", "word"), [(unsigned, "is not signed"), (changed, "manipulated")])
 def test_a_release_without_its_signature_is_refused(
     inside: Inside, served: tuple[Path, str], tmp_path: Path, spoil: Callable[[Path], None], word: str
 ) -> None:
     done = inside(broken(served, tmp_path, spoil))
     said = done.stdout + done.stderr
     assert done.returncode != 0, said
-    assert any(one in said for one in word.split("|")), said
+    assert word in said, said
 
 
 def test_a_repository_signed_with_another_key_is_refused(

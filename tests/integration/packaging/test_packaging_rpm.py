@@ -112,6 +112,20 @@ def changed(copy: Path) -> None:
     path.write_text(text.replace("<revision>", "<revision>1"))
 
 
+@pytest.mark.parametrize(("client", "yes"), [(dnf, []), (zypper, ["--no-gpg-checks"])])
+def test_the_next_stock_library_waits_for_its_pack(
+    client: Client, yes: list[str], *, root: Path, repo: Path, house: House, tmp_path: Path
+) -> None:
+    rpm(root, "-i", house.path(f"{PACK}-4"))
+    later = parts.stock_rpm(tmp_path, "rocblas", ["gfx1030"], "4.4.1.60401-83.el9")
+    before = installed(root)
+    done = client(root, repo, *yes, "install", str(later))
+    said = done.stdout + done.stderr
+    assert done.returncode != 0, said
+    assert "rocblas < 4.4.0.60400.0~" in said, said
+    assert installed(root) == before
+
+
 def copied(served: tuple[Path, str], tmp_path: Path) -> Path:
     """Give a copy of the repositories whose client files lead to the copy."""
     copy = tmp_path / "repo"
