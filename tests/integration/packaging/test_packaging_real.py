@@ -18,6 +18,7 @@ from rocm_patch.packaging import Origin, decide, describe, load_product, read_st
 from rocm_patch.packaging.deb import build_deb
 from rocm_patch.packaging.kinds import Given, kernel_pack, replacing
 from rocm_patch.packaging.layout import layout_of
+from rocm_patch.packaging.lint import lint
 from rocm_patch.packaging.stock import Stock
 from rocm_patch.sysroot import Bind, Sysroot
 
@@ -65,6 +66,7 @@ def test_the_real_pack_is_complete_and_leaves_nothing_behind(
     assert len(package.contents) > 100
     deb = build_deb(package, tmp_path, tmp_path / "scratch")
     assert targets_in(deb) == {"gfx1010"}
+    assert lint([deb])[0].standing == ()
     script = (
         f"ls {FOLDER} >/tmp/0; dpkg -i /mnt/{deb.name}; ls {FOLDER}/gfx1010 | wc -l; dpkg -V {package.name};"
         f"dpkg --purge {package.name}; ls {FOLDER} | diff /tmp/0 - && echo the same"
