@@ -116,7 +116,8 @@ class _Run:
 
     def product(self, folder: Path, product: Product) -> None:
         for name in self.order.layouts:
-            if name in product.layouts:
+            # Kernels alone are read from wherever the stock library looks; only a library is built for a place.
+            if name in product.layouts or not product.of("library"):
                 self._product_for(folder, product, name)
             else:
                 built_for = ", ".join(product.layouts)

@@ -41,7 +41,7 @@ def product(sid: Sysroot, tmp_path_factory: pytest.TempPathFactory) -> Path:
         if "gfx1010" in path.name or path.name.endswith("_fallback.dat"):
             shutil.copyfile(path, pack / path.name)
     (folder / "licences").mkdir()
-    (folder / "licences/LICENSE.md").write_text("Copyright Advanced Micro Devices.\nMIT.\n")
+    (folder / "licences/LICENSE.md").write_text("Copyright 2020 upstream.\nMIT.\n")
     made = describe(
         folder, component="rocblas", version="6.4.4", rocm="6.4.3", layouts=["debian"], targets=["gfx1010"],
         epoch=parts.EPOCH, licence="MIT", sources=[Origin(name="rocblas", version="6.4.4", sha256="0" * 64)],
