@@ -116,7 +116,7 @@ class _Run:
 
     def product(self, folder: Path, product: Product) -> None:
         for name in self.order.layouts:
-            # Kernels alone are read from wherever the stock library looks; only a library is built for a place.
+            # Kernels alone go where the stock library looks; only a library is built for a place.
             if name in product.layouts or not product.of("library"):
                 self._product_for(folder, product, name)
             else:

@@ -52,7 +52,8 @@ def run(
     codes: Sequence[int] = (0,),
 ) -> str:
     """Run a program; gives its standard output. PackageError with the end of what it said."""
-    need(argv[0]) if argv[0] in _PACKAGES else None
+    if argv[0] in _PACKAGES:
+        need(argv[0])
     done = subprocess.run(
         [str(which(argv[0]) or argv[0]), *argv[1:]],
         env={**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", **(env or {})},
