@@ -24,6 +24,7 @@ from rocm_patch.wheel.elf import read_dynamic
 from rocm_patch.wheel.sbom import Part
 
 _SONAME = re.compile(r"\.so\.\d+$")
+_DEVELOPMENT = re.compile(r"^include/|^lib/(cmake|pkgconfig)/|^share/doc/|^lib/[^/]+\.(so|a)$")
 META = "rocm-patch-{target}"
 
 
@@ -78,7 +79,7 @@ def kernel_pack(given: Given) -> Package:
 def replacing(given: Given) -> Package:
     """Give the package that takes the stock one's name and place."""
     product, stock = given.product, given.stock
-    contents = [_content(given, entry) for entry in product.files if entry.role != "licence"]
+    contents = [_content(given, entry) for entry in _run_time(given)]
     _has_library(given, {one.path for one in contents})
     summary = f"ROCm's {_title(product)} with code for {given.target}"
     text = (
@@ -112,9 +113,7 @@ def diverting(given: Given) -> Package:
         )
     library = Content(stock.libraries[0], given.folder / libraries[0].path)
     others = [
-        _content(given, entry)
-        for entry in product.files
-        if entry.role != "licence" and entry.link is None and entry != libraries[0]
+        _content(given, entry) for entry in _run_time(given) if entry.link is None and entry != libraries[0]
     ]
     contents = [library, *others]
     diverts = tuple(sorted({one.path for one in contents} & set(stock.files)))
@@ -236,6 +235,16 @@ def _content(given: Given, entry: Entry) -> Content:
         return Content(given.place(entry), link=entry.link)
     executable = entry.executable and entry.role != "library"
     return Content(given.place(entry), given.folder / entry.path, executable=executable)
+
+
+def _run_time(given: Given) -> list[Entry]:
+    """Give what a run-time package holds: headers and the like stay with the stock -dev package."""
+    return [
+        entry
+        for entry in given.product.files
+        if entry.role != "licence"
+        and (_DEVELOPMENT.search(entry.path) is None or given.place(entry) in given.stock.files)
+    ]
 
 
 def _libraries(product: Product) -> list[Entry]:

@@ -103,14 +103,17 @@ def _files(tree: Path, package: Package) -> list[str]:
 
 
 def _own_folders(package: Package) -> set[str]:
-    """Give the folders that go with the package: its documents', a kernel pack's, a wheel's."""
+    """Give the folders that go with the package: its documents', those below /opt, a wheel's.
+
+    rpm lets several packages own a folder; it goes when the last of them goes.
+    """
     own = {f"usr/share/doc/{package.name}", f"usr/share/licenses/{package.name}"}
     for content in package.contents:
         parts = content.path.strip("/").split("/")
-        for mark, count in (("library", 2), ("site-packages", 2)):
-            if mark in parts[:-1]:
-                first = parts.index(mark) + count
-                own |= {"/".join(parts[:end]) for end in range(first, len(parts))}
+        first = 2 if parts[0] == "opt" else len(parts)
+        if "site-packages" in parts[:-1]:
+            first = parts.index("site-packages") + 2
+        own |= {"/".join(parts[:end]) for end in range(first, len(parts))}
     return own
 
 

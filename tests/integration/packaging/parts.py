@@ -70,6 +70,13 @@ def product(folder: Path, component: str, *, with_library: str = "", with_kernel
         name = {"rocblas": "librocblas.so.4", "miopen": "libMIOpen.so.1"}[component]
         library(folder / "lib" / f"{name}.4", ["gfx1010"], soname=name, word=with_library)
         (folder / "lib" / name).symlink_to(f"{name}.4")
+        # What make install also leaves; it belongs to the stock -dev package.
+        (folder / "lib" / name.partition(".so")[0]).with_suffix(".so").symlink_to(name)
+        for extra in ("include/miopen/miopen.h", "lib/cmake/miopen/miopen-config.cmake"):
+            (folder / extra).parent.mkdir(parents=True)
+            (folder / extra).write_text("development\n")
+        (folder / "share/miopen/db").mkdir(parents=True)
+        (folder / "share/miopen/db/gfx1010.db").write_text("data\n")
     if with_kernels:
         kernels(folder / "lib/rocblas/library/gfx1010")
     return redescribe(licensed(folder, component), component)

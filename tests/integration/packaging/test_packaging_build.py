@@ -143,6 +143,15 @@ def test_a_replacing_package_answers_for_the_stock_version(house: House) -> None
     assert "libMIOpen.so.1()(64bit)" in provides
 
 
+def test_a_replacing_package_leaves_the_development_files_to_stock(house: House) -> None:
+    own = [one for one in names(house.path("miopen-hip_")) if one.startswith("/opt/")]
+    assert sorted(own) == [
+        f"/{parts.AMD_LIB}/libMIOpen.so.1",
+        f"/{parts.AMD_LIB}/libMIOpen.so.1.4",
+        f"/opt/rocm-{parts.ROCM}/share/miopen/db/gfx1010.db",
+    ]
+
+
 def test_rpm_cannot_divert(house: House) -> None:
     one = given(house, house.miopen, "miopen.rpm", "miopen")
     with pytest.raises(PackageError, match="rpm cannot"):
