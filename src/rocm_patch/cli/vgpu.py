@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from rocm_patch.cli.conformance import conformance
 from rocm_patch.errors import VgpuError
 from rocm_patch.sysroot import Bind, Sysroot
 from rocm_patch.vgpu.demo import Outcome, run_demo
@@ -37,6 +38,9 @@ DEVICES = click.option(
 @click.group()
 def vgpu() -> None:
     """Run programs on a virtual gfx1010 card: a test instrument, not a way to train."""
+
+
+vgpu.add_command(conformance)
 
 
 @vgpu.command("run")
