@@ -1,7 +1,7 @@
 """One process of a test program, watched: its progress read, its limits kept, its end understood.
 
 Limits are CPU time of the process and its children, so that a busy machine makes no
-test fail; a process that uses none is ended after a longer time on the clock. Knows
+test fail; one that only sleeps is ended after a longer time on the clock. Knows
 GoogleTest's progress; not what is tested or where results are kept.
 """
 
@@ -20,8 +20,11 @@ import psutil
 from rocm_patch.conformance import gtest
 from rocm_patch.conformance.results import TEXT_CHARACTERS, Outcome
 
-#: A process that waits for nothing, or for a machine that is busy: so many times the limit.
+#: A process may take so many times its limit on the clock, and at least so long.
 CLOCK_FACTOR = 20
+CLOCK_SECONDS = 600
+#: One that has used less than this by then waits for ever; one that used more was kept from running.
+_ASLEEP_SECONDS = 2
 _POLL_SECONDS = 0.5
 #: What one test prints is kept to this; programs may print without end.
 _KEPT = 4 * TEXT_CHARACTERS
@@ -131,12 +134,17 @@ def _follow(
                 for line in lines:
                     state.line(line, cpu)
             now = time.monotonic()
-            if state.current and (
-                cpu - state.began_cpu > test_seconds or now - state.began_clock > CLOCK_FACTOR * test_seconds
-            ):
+            used = cpu - state.began_cpu
+            if state.current and now - state.began_clock > _clock(test_seconds):
+                return ("test" if used < _ASLEEP_SECONDS else "binary"), cpu
+            if state.current and used > test_seconds:
                 return "test", cpu
-            if cpu > binary_seconds or now - started > CLOCK_FACTOR * binary_seconds:
+            if cpu > binary_seconds or now - started > _clock(binary_seconds):
                 return "binary", cpu
+
+
+def _clock(seconds: float) -> float:
+    return max(CLOCK_SECONDS, CLOCK_FACTOR * seconds)
 
 
 def cpu_seconds(pid: int) -> float:
