@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from rocm_patch.cli.bench import bench
 from rocm_patch.cli.conformance import conformance
 from rocm_patch.errors import VgpuError
 from rocm_patch.sysroot import Bind, Sysroot
@@ -41,6 +42,7 @@ def vgpu() -> None:
 
 
 vgpu.add_command(conformance)
+vgpu.add_command(bench)
 
 
 @vgpu.command("run")
