@@ -19,13 +19,14 @@ import attrs
 from rocm_patch.errors import VgpuError
 from rocm_patch.sysroot import Bind, Sysroot
 from rocm_patch.vgpu.demo import read_kernels
-from rocm_patch.vgpu.launch import sysroot_view
+from rocm_patch.vgpu.launch import View, sysroot_view
 from rocm_patch.vgpu.library import source_folder
 from rocm_patch.vgpu.settings import Settings
 
 _BENCH = "/bench"
 _KERNEL = "fma_loop"
 _SECONDS = 3600
+_ONE_THREAD = {"VGPU_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 #: Where the sysroot keeps OpenBLAS.
 _OPENBLAS = "/usr/lib/x86_64-linux-gnu/openblas-pthread"
 
@@ -101,13 +102,15 @@ def run_bench(
         )
         stats = work / "stats.json"
         report("counting what the loop executes")
-        _program(root, library, kfd, work, ["16", "1", str(loops)], Settings(stats=str(stats)))
+        counting = sysroot_view(library, Settings(stats=str(stats)), scratch=kfd, env=_ONE_THREAD)
+        _program(root, counting, work, ["16", "1", str(loops)])
         kernels = [one for one in read_kernels(stats) if _KERNEL in one.name]
         if not kernels:
             raise VgpuError(f"the statistics hold no kernel {_KERNEL}")
         report(f"timing it, and sgemm {size}^3 on the card and by OpenBLAS, one thread each")
-        (kfd2 := Path(folder) / "kfd2").mkdir()
-        line = _program(root, library, kfd2, work, [str(size), str(repeat), str(loops)], Settings())
+        (other := Path(folder) / "other").mkdir()
+        timing = sysroot_view(library, Settings(), scratch=other, env=_ONE_THREAD)
+        line = _program(root, timing, work, [str(size), str(repeat), str(loops)])
     return read_figures(line, valu=kernels[0].valu // kernels[0].launches, load=os.getloadavg()[0])
 
 
@@ -124,11 +127,7 @@ def read_figures(line: str, *, valu: int, load: float) -> Figures:
     return figures
 
 
-def _program(
-    root: Sysroot, library: Path, kfd: Path, work: Path, words: list[str], settings: Settings
-) -> str:
-    env = {"VGPU_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    view = sysroot_view(library, settings, scratch=kfd, env=env)
+def _program(root: Sysroot, view: View, work: Path, words: list[str]) -> str:
     done = root.run(
         [f"{_BENCH}/bench", *words],
         binds=[*view.binds, Bind(work, _BENCH)],
