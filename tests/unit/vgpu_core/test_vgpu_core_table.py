@@ -5,12 +5,6 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
-from tests.unit.vgpu_core import (
-    test_vgpu_core_flow,
-    test_vgpu_core_formats,
-    test_vgpu_core_lds,
-    test_vgpu_core_rest,
-)
 from tests.unit.vgpu_core.integers import VECTOR
 from tests.unit.vgpu_core.table import ROWS
 from tests.unit.vgpu_core.test_vgpu_core_convert import FROM_INTEGER
@@ -74,15 +68,7 @@ def with_vectors() -> set[str]:
         names.update(loads(prefix))
     for prefix in ("ds_write", "global_store", "flat_store"):
         names.update(stores(prefix))
-    for module in (test_vgpu_core_flow, test_vgpu_core_formats, test_vgpu_core_lds, test_vgpu_core_rest):
-        names |= module.COVERED
     return names & ROWS.keys()
-
-
-def without_vectors() -> list[str]:
-    """Compute instructions that no vector checks: `python -m tests.unit.vgpu_core.without` prints them."""
-    compute = {name for name, row in ROWS.items() if row.fmt not in GRAPHICS}
-    return sorted(compute - with_vectors())
 
 
 def test_every_compute_instruction_has_a_handler(core_tools: Path) -> None:
@@ -93,5 +79,6 @@ def test_every_compute_instruction_has_a_handler(core_tools: Path) -> None:
 
 
 def test_vectors_do_not_get_fewer() -> None:
-    missing = without_vectors()
+    compute = {name for name, row in ROWS.items() if row.fmt not in GRAPHICS}
+    missing = sorted(compute - with_vectors())
     assert len(missing) <= WITHOUT, missing
