@@ -235,7 +235,9 @@ void workgroups_wait_for_each_other() {
 
 // One lane's aligned 64-bit access is one access: look-back scans pass a flag and its value so.
 void pairs_are_whole() {
-    Card card;
+    Options options;
+    options.stall_seconds = 60;
+    Card card(options);
     auto* const pair = reinterpret_cast<std::uint64_t*>(card.page);
     *pair = 0;
     std::atomic<bool> over{false};
