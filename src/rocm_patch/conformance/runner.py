@@ -27,6 +27,7 @@ from rocm_patch.conformance.place import (
     unpack_suite,
 )
 from rocm_patch.conformance.watch import Ended, watch
+from rocm_patch.sources.store import write_atomic
 from rocm_patch.sysroot import Bind, Sysroot
 from rocm_patch.vgpu.launch import sysroot_view
 from rocm_patch.vgpu.settings import Settings
@@ -124,13 +125,25 @@ class Runner:
 
     def _choose(self, record: results.Record, rule: Rule, process: _Process) -> None:
         """List the binary's tests and choose of them."""
-        code, text = process.listing()
-        names = gtest.read_list(text)
-        record.problem = "" if names else f"it lists no test and ended with {code}: {text[-500:]}"
+        names, problem = self._names(record, process)
+        record.problem = problem
         record.listed = len(names)
         record.chosen = gtest.sample(names, rule.filter, rule.at_most)
         chosen = gtest.sample(record.chosen, self.wish.tests, self.wish.at_most)
         process.wanted = chosen
+
+    def _names(self, record: results.Record, process: _Process) -> tuple[list[str], str]:
+        """Give the binary's tests, or what is wrong. The list is kept: some take minutes."""
+        kept = conformance_cache() / "lists" / record.digest / record.binary
+        if kept.is_file():
+            return kept.read_text(encoding="utf-8").split(), ""
+        code, text = process.listing()
+        names = gtest.read_list(text)
+        if not names:
+            return [], f"it lists no test and ended with {code}: {text[-500:]}"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(kept, "".join(f"{name}\n" for name in names).encode())
+        return names, ""
 
     def _forget(self, record: results.Record, wanted: Iterable[str]) -> None:
         """Drop results that shall be had again."""

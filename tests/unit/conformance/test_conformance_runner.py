@@ -138,6 +138,13 @@ def test_the_json_gives_the_text_of_a_failure(toy: Toy) -> None:
     assert toy.run().results["Group.a"].text == "expected 1, was 2"
 
 
+def test_the_list_is_asked_for_once(toy: Toy) -> None:
+    toy.write({"a": "passes"})
+    toy.run()
+    toy.write({"a": "passes", "b": "passes"})
+    assert toy.run().listed == 1  # of the same packages: the same program
+
+
 def test_results_of_other_packages_do_not_count(toy: Toy) -> None:
     toy.write({"a": "passes"})
     toy.run()
