@@ -211,6 +211,8 @@ class _Process:
             # The runtime compiles its copy kernels when it starts; once is enough.
             "AMD_COMGR_CACHE": "1",
             "AMD_COMGR_CACHE_DIR": f"{HOME}/comgr",
+            # The limits here are CPU time; the card's own watchdog goes by the clock.
+            "VGPU_STALL_SECONDS": "3600",
             **suite.env,
         }
         view = sysroot_view(runner.library, runner.settings, scratch=kfd, env=env)
