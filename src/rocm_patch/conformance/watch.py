@@ -8,6 +8,7 @@ GoogleTest's progress; not what is tested or where results are kept.
 from __future__ import annotations
 
 import contextlib
+import os
 import selectors
 import subprocess
 import time
@@ -126,7 +127,7 @@ def _follow(
             ready = selector.select(_POLL_SECONDS)
             cpu = max(cpu, cpu_seconds(process.pid))
             if ready:
-                data = stream.read1(1 << 16)  # type: ignore[attr-defined]  a BufferedReader
+                data = os.read(stream.fileno(), 1 << 16)
                 if not data:
                     return "", cpu
                 lines = (state.pending + data.decode(errors="replace")).split("\n")

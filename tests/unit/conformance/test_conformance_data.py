@@ -89,7 +89,7 @@ def test_a_cause_explains_only_what_it_names() -> None:
     cause = Cause(
         id="one", kind="upstream", suite="rocrand", test="A\\..*", text="tolerance", reason="it is so"
     )
-    causes = Causes(schema=1, causes=(cause,))
+    causes = Causes.model_validate({"schema": 1, "causes": [cause]})
     where = ("rocm-6.4", "rocrand", "test_a")
     assert causes.of(where, "A.b", "failed", "over its tolerance") is cause
     assert causes.of(where, "B.b", "failed", "over its tolerance") is None

@@ -12,9 +12,9 @@ from tests.unit.conformance.fakesuite import write_program
 
 from rocm_patch.conformance import results
 from rocm_patch.conformance.model import Causes, SuiteSet
-from rocm_patch.conformance.place import Place
+from rocm_patch.conformance.place import SUITE, Place
 from rocm_patch.conformance.report import Page, render
-from rocm_patch.conformance.runner import OUTPUT, SUITE, Runner, Wish
+from rocm_patch.conformance.runner import OUTPUT, Runner, Wish
 from rocm_patch.sysroot import Bind, Sysroot
 from rocm_patch.vgpu.settings import Settings
 
@@ -165,7 +165,7 @@ def test_a_program_without_a_rule_is_not_run(toy: Toy) -> None:
     toy.write({"a": "passes"}, name="other")
     record = toy.run()
     assert (record.listed, record.results) == (0, {})
-    text, _ = render([Page(CHOSEN, [record])], Causes(schema=1))
+    text, _ = render([Page(CHOSEN, [record])], Causes.model_validate({"schema": 1}))
     assert "other: not part of the sample" in text
 
 

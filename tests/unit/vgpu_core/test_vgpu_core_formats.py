@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
@@ -80,10 +81,10 @@ def test_compare_and_swap(machine: Machine, name: str) -> None:
     """The new value comes first; floats compare as numbers, so -0 is 0."""
     wide, is_float = name.endswith("_x2"), "fcmp" in name
     fmt = DOUBLE if wide else SINGLE
-    one, new = (fmt.encode(floats.Fraction(k)) for k in (1, 7))
+    one, new = (fmt.encode(Fraction(k)) for k in (1, 7))
     old = fmt.sign if is_float else one
     equal = 0 if is_float else one
-    for comparand, stored in ((equal, True), (fmt.encode(floats.Fraction(3)), False)):
+    for comparand, stored in ((equal, True), (fmt.encode(Fraction(3)), False)):
         words, back = code_of(name)
         vgprs, slots = place(machine, name)
         data = [new & M32, new >> 32, comparand & M32, comparand >> 32] if wide else [new, comparand]
@@ -160,9 +161,9 @@ def test_formatted(machine: Machine, name: str) -> None:
     slots = raw_resource(base, 4096)
     slots[7] = 3 << 28 | 1 << 24 | code << 12 | 7 << 9 | 6 << 6 | 5 << 3 | 4
     draw = random.Random(name)  # noqa: S311
-    values = [floats.HALF.encode(floats.Fraction(draw.randrange(-900, 900), 8)) for _ in range(4)]
+    values = [floats.HALF.encode(Fraction(draw.randrange(-900, 900), 8)) for _ in range(4)]
     if not d16:
-        values = [SINGLE.encode(floats.Fraction(draw.randrange(-900, 900), 8)) for _ in range(4)]
+        values = [SINGLE.encode(Fraction(draw.randrange(-900, 900), 8)) for _ in range(4)]
     if d16:
         memory = [values[0] | values[1] << 16, values[2] | values[3] << 16]
         registers = [values[0] | (values[1] << 16 if count > 1 else 0)]
@@ -205,7 +206,7 @@ def test_normalised_and_packed_formats(machine: Machine) -> None:
     """8_8_8_8 as UNORM and SINT, 10_10_10_2 as UINT: bytes to components and back."""
     (base,) = machine.ask(["get base"])
     cases = {
-        56: [SINGLE.encode(floats.Fraction(k, 255)) for k in (255, 0, 128, 1)],
+        56: [SINGLE.encode(Fraction(k, 255)) for k in (255, 0, 128, 1)],
         60: [255, 0, 128, 1],
         54: [0x3FF, 0x155, 0x2AA, 2],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,7 +51,7 @@ def width(name: str) -> int:
 
 def number(draw: random.Random, fmt: Format) -> int:
     """A finite value of either sign, now and then a zero."""
-    value = fmt.encode(floats.Fraction(draw.randrange(-4000, 4000), 64))
+    value = fmt.encode(Fraction(draw.randrange(-4000, 4000), 64))
     return draw.choice((value, value, value, fmt.sign, 0))
 
 
@@ -96,10 +97,10 @@ def test_compare_and_store(machine: Machine, name: str) -> None:
     """The comparand comes first; floats compare as numbers, so -0 is 0."""
     bits = width(name)
     fmt = fmt_of(name)
-    one, two, other = (fmt.encode(floats.Fraction(k)) for k in (1, 2, 3))
+    one, two, other = (fmt.encode(Fraction(k)) for k in (1, 2, 3))
     old = fmt.sign if ROWS[name].mem.startswith("F") else one
     comparands = [two, 0 if ROWS[name].mem.startswith("F") else one, other]
-    data = [fmt.encode(floats.Fraction(k)) for k in (7, 8, 9)]
+    data = [fmt.encode(Fraction(k)) for k in (7, 8, 9)]
     for comparand, new, stored in zip(comparands, data, (False, True, False), strict=True):
         answer = machine.step(
             ds(name, 8, 1, 4, data1=6),
