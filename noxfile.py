@@ -81,3 +81,17 @@ def validate_torch_gfx1010(session: nox.Session) -> None:
     """Run the GPU suite with the wheel in dist/ on the virtual gfx1010; the arguments are `validate`'s."""
     _install(session)
     session.run("python", "-m", "rocm_patch", "validate", "--virtual", *session.posargs, env=SOURCE)
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """Run others' GPU test suites on the virtual gfx1010; the arguments are `vgpu conformance`'s."""
+    _install(session)
+    session.run("python", "-m", "rocm_patch", "vgpu", "conformance", *session.posargs, env=SOURCE)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the virtual gfx1010 beside OpenBLAS on one core; the arguments are `vgpu bench`'s."""
+    _install(session)
+    session.run("python", "-m", "rocm_patch", "vgpu", "bench", *session.posargs, env=SOURCE)

@@ -233,7 +233,7 @@ const MicroOp* atomic_src2(Wave& w, const MicroOp* u) {
         const u32 a = w.v[u->src[0] + lane];
         const u32 fixed = (inst.offset1() & 0x7f) << 8 | inst.offset0();
         const i32 distance = (inst.offset1() & 0x80) ? static_cast<i32>(a) >> 17 : static_cast<i32>(fixed << 17) >> 17;
-        const u32 b = a + 4u * static_cast<u32>(distance);
+        const u32 b = (a & 0x1ffff) + 4u * static_cast<u32>(distance);   // bits 31:17 are the distance, not the address
         if (u64{b} + sizeof(T) > w.lds_size) return raise(w, u, Fault::Kind::LdsOutOfRange, b, lane, false, sizeof(T));
         T data = 0, old = 0;
         std::memcpy(&data, w.lds + b, sizeof(T));

@@ -149,11 +149,19 @@ VGPU_INLINE u32 merge(u32 old, u32 value) {
     return (old & 0xffff) | value << 16;
 }
 
-// Loads one element of a lane to registers r[0], r[lanes], ...
+// Loads one element of a lane to registers r[0], r[lanes], ... Two dwords are one access, as
+// on the card: kernels that wait on each other pass a flag and its value in 64 bits.
 template <Element E, u32 N, Part P>
 VGPU_INLINE void load_lane(u32* r, u32 lanes, const u8* p) {
     if constexpr (E == Element::Words) {
-        for (u32 k = 0; k < N; ++k) {
+        u32 k = 0;
+        for (; k + 2 <= N; k += 2) {
+            u64 v;
+            std::memcpy(&v, p + 4 * k, 8);
+            r[k * lanes] = static_cast<u32>(v);
+            r[(k + 1) * lanes] = static_cast<u32>(v >> 32);
+        }
+        for (; k < N; ++k) {
             u32 v;
             std::memcpy(&v, p + 4 * k, 4);
             r[k * lanes] = v;
@@ -165,7 +173,12 @@ VGPU_INLINE void load_lane(u32* r, u32 lanes, const u8* p) {
 template <Element E, u32 N, Part P>
 VGPU_INLINE void store_lane(const u32* r, u32 lanes, u8* p) {
     if constexpr (E == Element::Words) {
-        for (u32 k = 0; k < N; ++k) {
+        u32 k = 0;
+        for (; k + 2 <= N; k += 2) {
+            const u64 v = r[k * lanes] | u64{r[(k + 1) * lanes]} << 32;
+            std::memcpy(p + 4 * k, &v, 8);
+        }
+        for (; k < N; ++k) {
             const u32 v = r[k * lanes];
             std::memcpy(p + 4 * k, &v, 4);
         }

@@ -15,6 +15,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from rocm_patch.cli.bench import bench
+from rocm_patch.cli.conformance import conformance
 from rocm_patch.errors import VgpuError
 from rocm_patch.sysroot import Bind, Sysroot
 from rocm_patch.vgpu.demo import Outcome, run_demo
@@ -37,6 +39,10 @@ DEVICES = click.option(
 @click.group()
 def vgpu() -> None:
     """Run programs on a virtual gfx1010 card: a test instrument, not a way to train."""
+
+
+vgpu.add_command(conformance)
+vgpu.add_command(bench)
 
 
 @vgpu.command("run")

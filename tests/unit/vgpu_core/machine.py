@@ -57,10 +57,11 @@ class Machine:
         read: Sequence[str],
         wave: int = 32,
         extra: Sequence[str] = (),
+        play: bool = False,
     ) -> list[int]:
-        """Run one instruction on a fresh wave."""
+        """Run one instruction on a fresh wave; `play` runs several, to s_endpgm."""
         commands = [f"wave {wave}"]
         commands += [f"v {n} " + " ".join(f"{x:x}" for x in lanes) for n, lanes in (vgprs or {}).items()]
         commands += [f"s {slot} {value:x}" for slot, value in (scalars or {}).items()]
-        commands += [*extra, "run " + hexadecimal(words)]
+        commands += [*extra, ("play " if play else "run ") + hexadecimal(words)]
         return self.ask([*commands, *(f"get {what}" for what in read)])

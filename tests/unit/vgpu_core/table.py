@@ -133,6 +133,28 @@ def buffer(
     return [word0, 128 << 24 | 1 << 16 | data << 8 | addr]
 
 
+def scratch(name: str, dst: int, addr: int, data: int, *, offset: int = 0) -> list[int]:
+    """A SCRATCH instruction whose offset is in a VGPR."""
+    return far_memory(name, dst, addr, data, offset=offset)
+
+
+def typed_buffer(name: str, data: int, addr: int, code: int, *, offset: int = 0) -> list[int]:
+    """An MTBUF instruction with a format; offen, the resource is in s[4:7], soffset is 0."""
+    opcode = ROWS[name].opcode
+    word0 = 0x3A << 26 | code << 19 | (opcode & 7) << 16 | 1 << 12 | offset
+    return [word0, 128 << 24 | (opcode >> 3) << 21 | 1 << 16 | data << 8 | addr]
+
+
+def sopk(name: str, dst: int, simm: int) -> list[int]:
+    """A scalar instruction with a 16-bit constant."""
+    return [0xB << 28 | ROWS[name].opcode << 23 | dst << 16 | (simm & 0xFFFF)]
+
+
+def sopp(name: str, simm: int = 0) -> list[int]:
+    """A program control instruction."""
+    return [0x17F << 23 | ROWS[name].opcode << 16 | (simm & 0xFFFF)]
+
+
 def smem(
     name: str, sdata: int, sbase: int, *, soffset: int = NULL, offset: int = 0, glc: bool = False
 ) -> list[int]:

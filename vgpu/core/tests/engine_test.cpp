@@ -105,6 +105,38 @@ constexpr std::uint32_t kAllMeet[] = {
     0xbf810000,  // s_endpgm
 };
 
+constexpr std::uint32_t kStorePairs[] = {
+    0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
+    0x7e020280,  // v_mov_b32_e32 v1, 0
+    0xbe830380,  // s_mov_b32 s3, 0
+    0xbefe0381,  // s_mov_b32 exec_lo, 1
+    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
+    0x7e040203,  // again: v_mov_b32_e32 v2, s3
+    0x7e060203,  // v_mov_b32_e32 v3, s3
+    0xdc748000, 0x00000201,  // global_store_dwordx2 v1, v[2:3], s[0:1]
+    0x80038103,  // s_add_u32 s3, s3, 1
+    0xbf0aff03, 0x00080000,  // s_cmp_lt_u32 s3, 0x80000
+    0xbf85fff8,  // s_cbranch_scc1 again
+    0xbf810000,  // s_endpgm
+};
+constexpr std::uint32_t kLoadPairs[] = {
+    0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
+    0x7e020280,  // v_mov_b32_e32 v1, 0
+    0x7e080280,  // v_mov_b32_e32 v4, 0
+    0xbe830380,  // s_mov_b32 s3, 0
+    0xbefe0381,  // s_mov_b32 exec_lo, 1
+    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
+    0xdc359000, 0x02000001,  // again: global_load_dwordx2 v[2:3], v1, s[0:1] glc dlc
+    0xbf8c3f70,  // s_waitcnt vmcnt(0)
+    0x7d8a0702,  // v_cmp_ne_u32_e32 vcc_lo, v2, v3
+    0x50080880,  // v_add_co_ci_u32_e32 v4, vcc_lo, 0, v4, vcc_lo
+    0x80038103,  // s_add_u32 s3, s3, 1
+    0xbf0aff03, 0x00080000,  // s_cmp_lt_u32 s3, 0x80000
+    0xbf85fff7,  // s_cbranch_scc1 again
+    0xdc708040, 0x00000401,  // global_store_dword v1, v4, s[0:1] offset:64
+    0xbf810000,  // s_endpgm
+};
+
 int failures = 0;
 
 void check(bool good, const char* what, const std::string& detail = {}) {
@@ -201,6 +233,36 @@ void workgroups_wait_for_each_other() {
     check(card.page[0] == 40, "every workgroup arrived");
 }
 
+// One lane's aligned 64-bit access is one access: look-back scans pass a flag and its value so.
+void pairs_are_whole() {
+    Options options;
+    options.stall_seconds = 60;
+    Card card(options);
+    auto* const pair = reinterpret_cast<std::uint64_t*>(card.page);
+    *pair = 0;
+    std::atomic<bool> over{false};
+    std::atomic<unsigned> torn{0};
+    std::thread reader([&] {
+        while (!over.load(std::memory_order_relaxed)) {
+            const std::uint64_t seen = __atomic_load_n(pair, __ATOMIC_RELAXED);
+            if (static_cast<std::uint32_t>(seen) != seen >> 32) ++torn;
+        }
+    });
+    check(!card.run(kStorePairs), "the kernel that stores pairs runs");
+    over = true;
+    reader.join();
+    check(torn == 0, "a 64-bit store is one", std::to_string(torn.load()) + " torn");
+    over = false;
+    std::thread writer([&] {
+        for (std::uint64_t k = 0; !over.load(std::memory_order_relaxed); k = (k + 1) & 0xffffffff)
+            __atomic_store_n(pair, k << 32 | k, __ATOMIC_RELAXED);
+    });
+    check(!card.run(kLoadPairs), "the kernel that loads pairs runs");
+    over = true;
+    writer.join();
+    check(card.page[16] == 0, "a 64-bit load is one", std::to_string(card.page[16]) + " torn");
+}
+
 void several_queues() {
     Card card;
     check(!card.run(kReverse, 4, 256), "the kernel runs alone");
@@ -271,6 +333,7 @@ int main() {
     barrier_and_lds();
     faults();
     workgroups_wait_for_each_other();
+    pairs_are_whole();
     several_queues();
     strict_findings();
     planted_defects();

@@ -9,7 +9,9 @@
 //   mode HEX              MODE register
 //   lds OFFSET HEX ...    dwords of LDS (65536 bytes)
 //   mem OFFSET HEX ...    dwords of the one page of memory, at `base`
+//   scratch BYTES         the page as private memory of so many bytes a lane
 //   run HEX ...           the words of one instruction
+//   play HEX ...          the words of a few instructions, to s_endpgm or a stop
 //   get v N | get s N | get lds OFFSET COUNT | get mem OFFSET COUNT | get base
 // The answer is what the gets asked for, in hexadecimal; "fault: TEXT" ends a request.
 #include <sys/mman.h>
@@ -27,6 +29,7 @@ using namespace vgpu::core;
 namespace {
 
 constexpr std::size_t kPage = 65536;
+constexpr unsigned kWords = 64, kSteps = 1000;
 
 class Stepper {
 public:
@@ -53,8 +56,8 @@ public:
                 unsigned lanes = 32;
                 in >> lanes;
                 fresh(lanes);
-            } else if (word == "run") {
-                const std::string fault = run(in);
+            } else if (word == "run" || word == "play") {
+                const std::string fault = run(in, word == "play");
                 if (!fault.empty()) return answer + "fault: " + fault;
             } else if (word == "get") {
                 get(in, answer);
@@ -115,6 +118,9 @@ private:
             w.s[at] = hex(in);
         } else if (word == "mode") {
             w.mode = hex(in);
+        } else if (word == "scratch") {
+            in >> w.scratch_lane_bytes;
+            w.flat_scratch = reinterpret_cast<u64>(page_);
         } else if (word == "lds" || word == "mem") {
             in >> at;
             std::string text;
@@ -128,11 +134,11 @@ private:
         return true;
     }
 
-    std::string run(std::istringstream& in) {
-        u32 words[8] = {};
+    std::string run(std::istringstream& in, bool all) {
+        u32 words[kWords] = {};
         unsigned n = 0;
         std::string text;
-        while (n < 5 && in >> text) words[n++] = static_cast<u32>(std::stoul(text, nullptr, 16));
+        while (n < kWords - 3 && in >> text) words[n++] = static_cast<u32>(std::stoul(text, nullptr, 16));
         words[n] = 0xbf810000;   // s_endpgm
         code_.invalidate(reinterpret_cast<u64>(text_), kPage);
         std::memcpy(text_, words, sizeof words);
@@ -140,7 +146,8 @@ private:
         w.state = State::Ready;
         const MicroOp* u = code_.at(reinterpret_cast<u64>(text_), w.lanes);
         set_mode(w, w.mode);
-        u->fn(w, u);
+        u = u->fn(w, u);
+        for (unsigned k = 0; all && u != nullptr && k < kSteps; ++k) u = u->fn(w, u);
         load_host_csr(0x1f80);
         if (w.state != State::Faulted) return "";
         const Fault f = describe(launch_, w);
