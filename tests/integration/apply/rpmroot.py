@@ -61,11 +61,9 @@ def make_rpm_root(folder: Path, repository: Path, kind: str) -> Path:
         subprocess.run(["rpm", "--root", str(root), "--dbpath", "/var/lib/rpm", "--initdb"], check=True, capture_output=True)
         manager(root, "zypper", "refresh")
     manager(root, kind, "install", "rocblas-4.4.0-47" if kind == "dnf" else "rocblas=4.4.0-47", "dist-rocminfo")
-    if kind == "dnf":
-        # Any further run of dnf, a mere question too, folds its history's WAL in.
-        manager(root, kind, "install", "--downloadonly", f"--downloaddir={root}/tmp", "helper")
-        for left in (root / "tmp").glob("*.rpm"):
-            left.unlink()
+    if kind == "zypper":
+        # zypper makes an empty list of what came by itself when it is first asked.
+        manager(root, kind, "install", "--dry-run", "helper")
     return root
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+import weakref
 from pathlib import Path
 
 from rocm_patch.apply.managers.base import Changes
@@ -15,6 +16,7 @@ from rocm_patch.errors import CheckError
 
 _VERSIONLOCK = "/etc/dnf/plugins/versionlock.list"
 _VERSIONLOCK_5 = "/etc/dnf/versionlock.toml"
+_ASKED = "/var/lib/rocm-patch/asked"
 #: name or name=version, as dnf spells it.
 _WISH = re.compile(r"([^=]+)(?:=(.+))?")
 
@@ -25,7 +27,7 @@ class Dnf(Rpm):
     name = "dnf"
     locks = ("/var/lib/rpm/.rpm.lock", "/usr/lib/sysimage/rpm/.rpm.lock")
     cache = "/var/cache/dnf"
-    _scratch: tempfile.TemporaryDirectory[str] | None = None
+    _scratch: Path | None = None
 
     @staticmethod
     def present(fs: RootFs) -> bool:
@@ -81,8 +83,8 @@ class Dnf(Rpm):
         upgrades = [one for one in install if one.partition("=")[0] in now and not one.partition("=")[2]]
         if wishes or upgrades:
             # Kept for fetch(): dnf takes its time to begin.
-            self._scratch = tempfile.TemporaryDirectory(prefix="rocm-patch-dnf-")
-            folder = Path(self._scratch.name)
+            folder = self._scratch = Path(tempfile.mkdtemp(prefix="rocm-patch-dnf-"))
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             self._download(wishes, upgrades, folder)
             for archive in sorted(folder.glob("*.rpm")):
                 name, version = self.archive_name(str(archive)), self.archive_version(str(archive))
@@ -93,11 +95,15 @@ class Dnf(Rpm):
         return changes
 
     def _download(self, wishes: list[str], upgrades: list[str], folder: Path) -> None:
-        where = ["--downloadonly", f"--downloaddir={folder}"]
-        if wishes:
-            self._dnf("install", *where, "--", *(_spelled(one) for one in wishes))
-        if upgrades:
-            self._dnf("upgrade", *where, "--", *upgrades)
+        # dnf writes into its history when it is only asked: it is given another folder for that.
+        where = ["--downloadonly", f"--downloaddir={folder}", f"--setopt=persistdir={_ASKED}"]
+        try:
+            if wishes:
+                self._dnf("install", *where, "--", *(_spelled(one) for one in wishes))
+            if upgrades:
+                self._dnf("upgrade", *where, "--", *upgrades)
+        finally:
+            shutil.rmtree(self.ctx.fs.local(_ASKED), ignore_errors=True)
 
     def fetch(self, install: list[str], remove: list[str], changes: Changes) -> dict[str, list[str]]:
         """Keep the packages in a folder of ours, and read their lists."""
@@ -106,10 +112,10 @@ class Dnf(Rpm):
         self.drop_archives()
         self.ctx.fs.make_folder(f"{self.ctx.store.folder}-packages", 0o700)
         if self._scratch is not None:
-            for archive in sorted(Path(self._scratch.name).glob("*.rpm")):
+            for archive in sorted(self._scratch.glob("*.rpm")):
                 if self.archive_name(str(archive)) in {*changes.new, *changes.other}:
                     shutil.copyfile(archive, folder / archive.name)
-            self._scratch.cleanup()
+            shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
         return {self.archive_name(str(one)): self.archive_files(str(one)) for one in sorted(folder.glob("*.rpm"))}
 
