@@ -9,6 +9,8 @@ the manager then installs the versions of then.
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from typing import Any
 
 from rocm_patch.apply.context import CommandError, Context
@@ -49,19 +51,21 @@ class PackagesHandler:
 
     def check(self) -> list[str]:
         """Ask for locks and holds, and whether the manager has a way at all."""
-        found = []
         lock = self.manager.lock_holder()
         if lock is not None:
             return [f"{lock[0]} is held by process {lock[1] or '?'}: {self.manager.name} works just now"]
-        try:
-            changes = self.changes()
-        except CommandError as error:
-            return [f"{self.manager.name} has no way: {error.cause}"]
         held = self.manager.held()
-        kept = sorted(name for name in changes.touched() if name in held or name.partition(":")[0] in held)
+        wished = {*(wish.partition("=")[0] for wish in self.action.install), *self.action.remove}
+        kept = sorted(name for name in held if name in wished or name.partition(":")[0] in wished)
+        if not kept:
+            try:
+                changes = self.changes()
+            except CommandError as error:
+                return [f"{self.manager.name} has no way: {error.cause}"]
+            kept = sorted(name for name in changes.touched() if name in held or name.partition(":")[0] in held)
         if kept:
-            found.append(f"{', '.join(kept)} is held; let it go first: rocm-patch unhold {' '.join(kept)}")
-        return found
+            return [f"{', '.join(kept)} is held; let it go first: rocm-patch unhold {' '.join(kept)}"]
+        return []
 
     def paths(self) -> list[str]:
         """Name the databases, so that a read-only disk is noticed."""
@@ -158,6 +162,7 @@ class PackagesHandler:
         """Take new packages away, put old files and databases back; or ask the manager, where others came since."""
         if not before.get("changes"):
             return
+        self._wait_for_manager()
         self.manager.settle()
         changes = before["changes"]
         told = {name.partition(":")[0] for part in ("new", "other", "gone") for name in changes.get(part, {})}
@@ -186,6 +191,18 @@ class PackagesHandler:
         self.manager.purge(list(changes.get("new", {})))
         reached("new packages purged")
         self._put_back(before)
+
+    def _wait_for_manager(self) -> None:
+        """Let a manager that outlived us end first: what it still writes could not be put back."""
+        end = time.monotonic() + self.ctx.patience
+        while (lock := self.manager.lock_holder()) is not None:
+            if time.monotonic() >= end:
+                raise UndoError(
+                    f"{self.manager.name} still works",
+                    cause=f"process {lock[1] or '?'} holds {lock[0]}",
+                    step="wait for its end, or end it, then call rocm-patch again: it goes on from here",
+                )
+            time.sleep(0.2)
 
     def _through_manager(self, changes: dict[str, Any]) -> None:
         """Leave the databases alone: they know of packages that came since."""
@@ -447,8 +464,6 @@ class DivertHandler:
         self._divert("--add")
         reached("diverted")
         with self.ctx.fs.open(self.action.source) as handle:
-            import os  # noqa: PLC0415  # one call
-
             data = b"".join(iter(lambda: os.read(handle, 1 << 20), b""))
         if hashlib.sha256(data).hexdigest() != self.action.sha256:
             raise CheckError(f"{self.action.source} changed", step="call rocm-patch again")

@@ -31,6 +31,8 @@ def repository(room: Path) -> Path:
     make_deb(place, "helper", "1.0", {"/usr/share/helper/x": "x\n"})
     make_deb(place, "broken", "1.0", {"/usr/share/broken/x": "x\n"}, scripts={"postinst": "echo no; exit 3"}, fields={"Depends": "helper"})
     make_deb(place, "stuck", "1.0", {"/usr/share/stuck/x": "x\n"}, scripts={"postinst": "exit 1", "prerm": "exit 1", "postrm": "exit 1"})
+    waits = "echo > /opt/sleeping; while [ -e /opt/pause ]; do /bin/sleep 0.1; done"
+    make_deb(place, "sleeper", "1.0", {"/usr/share/sleeper/x": "x\n"}, scripts={"postinst": waits})
     make_deb(place, "dist-rocminfo", "5.7.1", {"/usr/bin/rocminfo": "dist\n"})
     index(place)
     return place
