@@ -69,8 +69,9 @@ class FileHandler:
                 found.append(
                     f"{change.path} has {status.st_nlink} names (hard links); replacing it would part them"
                 )
-            if change.content is not None:
-                look(self.ctx.fs, change.path)
+            now = look(self.ctx.fs, change.path)
+            if now.kind in {"link", "folder"}:
+                found.append(f"{change.path} is a {'symbolic link' if now.kind == 'link' else 'folder'}, and not a file")
         return found
 
     def paths(self) -> list[str]:
@@ -144,10 +145,11 @@ class FileHandler:
             changed = [
                 path for path, state in states.items() if later and not look(self.ctx.fs, path).same_as(state)
             ]
-            if changed and isinstance(self.action, JoinGroup):
+            # What is as it was before is what an undoing that was cut off had done already.
+            really = [path for path in changed if not _as_before(self.ctx.fs, path, entries)]
+            if really and isinstance(self.action, JoinGroup):
                 self._leave([str(one) for one in _items(before, "joined")])
                 return
-            really = [path for path in changed if not _as_before(self.ctx.fs, path, entries)]
             if really and not force:
                 raise ChangedSinceError(
                     f"{', '.join(really)} was changed since rocm-patch changed it",

@@ -13,8 +13,8 @@ from rocm_patch.apply import engine
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Path:
-    return make_root(tmp_path / "start")
+def start(room: Path) -> Path:
+    return make_root(room / "start")
 
 
 def fresh(start: Path, name: str = "victim") -> Path:
@@ -33,7 +33,7 @@ def every_point(start: Path, work: Callable[[Path], object], settle: Callable[[P
         killed = killed_at(number, lambda victim=victim: work(victim))  # type: ignore[misc]
         settle(victim)
         found = describe(victim)
-        assert found in states, f"neither state after a kill at point {number}: {difference(found, states[0])}"
+        assert found in states, f"neither state after a kill at point {number}: {difference(found, states[-1])}"
         seen.append(states.index(found))
         assert not list(victim.rglob("*.rocm-patch~")), "a half written file stayed"
         assert not (victim / "var/lib/rocm-patch/reserve").exists()
@@ -67,7 +67,7 @@ def test_kill_while_applying(start: Path) -> None:
         assert not list(victim.rglob("*.rocm-patch~")), "a half written file stayed"
         if not killed:
             break
-    assert points > 100
+    assert points > 90
     assert seen == sorted(seen), "once applied, never undone"
     assert seen[-1] is True
 
