@@ -8,6 +8,7 @@ and undoes it otherwise. Knows handlers by what they can do, not what they are f
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -34,8 +35,9 @@ from rocm_patch.errors import (
     UndoError,
     UsageError,
 )
-from rocm_patch.plan.actions import Action, Divert, Hold, Packages
+from rocm_patch.plan.actions import Action, Divert, Hold, JoinGroup, Packages
 
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _ACTION: TypeAdapter[Any] = TypeAdapter(Action)
 
 
@@ -125,6 +127,7 @@ def handler_for(action: Any, ctx: Context) -> Handler:
 
 def run(options: Options, kind: str, plan: Any, digest: str, actions: list[tuple[str, Any]]) -> Outcome:
     """Do actions, each named with its rule, as one transaction."""
+    actions = [(rule, _named(action, options.user)) for rule, action in actions]
     with session(options) as ctx:
         recovered = recover(ctx, options)
         handlers = [handler_for(action, ctx) for _, action in actions]
@@ -147,6 +150,13 @@ def run(options: Options, kind: str, plan: Any, digest: str, actions: list[tuple
         finally:
             _finish(ctx)
     return Outcome(tx, recovered)
+
+
+def _named(action: Any, user: str | None) -> Any:
+    """Name who calls: the journal is read by runs of others, hooks among them."""
+    if isinstance(action, JoinGroup) and action.user == "@caller" and user is not None and _USER.fullmatch(user):
+        return action.model_copy(update={"user": user})
+    return action
 
 
 def _act(ctx: Context, options: Options, tx: int, handlers: list[Handler]) -> None:
