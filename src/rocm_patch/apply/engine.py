@@ -154,7 +154,12 @@ def run(options: Options, kind: str, plan: Any, digest: str, actions: list[tuple
 
 def _named(action: Any, user: str | None) -> Any:
     """Name who calls: the journal is read by runs of others, hooks among them."""
-    if isinstance(action, JoinGroup) and action.user == "@caller" and user is not None and _USER.fullmatch(user):
+    if (
+        isinstance(action, JoinGroup)
+        and action.user == "@caller"
+        and user is not None
+        and _USER.fullmatch(user)
+    ):
         return action.model_copy(update={"user": user})
     return action
 

@@ -71,7 +71,9 @@ class FileHandler:
                 )
             now = look(self.ctx.fs, change.path)
             if now.kind in {"link", "folder"}:
-                found.append(f"{change.path} is a {'symbolic link' if now.kind == 'link' else 'folder'}, and not a file")
+                found.append(
+                    f"{change.path} is a {'symbolic link' if now.kind == 'link' else 'folder'}, and not a file"
+                )
         return found
 
     def paths(self) -> list[str]:

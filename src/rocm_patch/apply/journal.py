@@ -185,7 +185,7 @@ class Journal:
         rows = self._all(
             f"SELECT id, kind, state, begun, ended, plan, digest, who, note FROM transactions {marks} ORDER BY id",
             states,
-        )  # noqa: S608  # question marks only
+        )  # question marks only
         return [Transaction(*row[:5], _data(row[5]), *row[6:]) for row in rows]
 
     def steps(self, tx: int) -> list[Step]:
@@ -202,7 +202,7 @@ class Journal:
         where = "" if tx is None else "WHERE tx = ?"
         rows = self._all(
             f"SELECT time, tx, step, what, data FROM events {where} ORDER BY n", () if tx is None else (tx,)
-        )  # noqa: S608  # one of two texts
+        )  # one of two texts
         return [(row[0], row[1], row[2], row[3], _data(row[4])) for row in rows]
 
     def _event(self, tx: int | None, step: int | None, what: str, data: Any) -> None:

@@ -62,7 +62,9 @@ class PackagesHandler:
                 changes = self.changes()
             except CommandError as error:
                 return [f"{self.manager.name} has no way: {error.cause}"]
-            kept = sorted(name for name in changes.touched() if name in held or name.partition(":")[0] in held)
+            kept = sorted(
+                name for name in changes.touched() if name in held or name.partition(":")[0] in held
+            )
         if kept:
             return [f"{', '.join(kept)} is held; let it go first: rocm-patch unhold {' '.join(kept)}"]
         return []

@@ -64,7 +64,7 @@ class Entry:
             ) from error
         hexes = entry.sha256 == "" or (
             len(entry.sha256) == 64 and set(entry.sha256) <= set("0123456789abcdef")
-        )  # noqa: PLR2004  # of SHA-256
+        )  # of SHA-256
         if entry.kind not in _KINDS or not whole or not texts or not hexes or not entry.path.startswith("/"):
             raise StateFolderError("the journal is damaged", cause="an entry is not of its form", step=REPAIR)
         return entry

@@ -5,7 +5,7 @@ Options and output only; the work is in rocm_patch.apply.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -89,7 +89,7 @@ def _plain(text: str) -> str:
     metavar="PATH",
     help="Validate with this Python's torch when GPU libraries were installed.",
 )
-def apply(
+def apply(  # noqa: C901  # one line for each of a caller's choices
     *,
     plan: Path | None,
     root: Path,
@@ -114,8 +114,14 @@ def apply(
     options = _options(
         root, user=user, wait=wait, allow_running=allow_running, validate=_validation(root, python)
     )
+    if not dry_run:
+        # Before the plan: what a cut off run left is no fact of this machine.
+        _settle(options)
     if again:
-        _again(options, front)
+        outcome = front.apply_again(options)
+        click.echo(
+            "all is as it was left" if outcome is None else f"applied again as transaction {outcome.tx}"
+        )
         return
     made = front.get_plan(plan, options.root, user=options.user)
     items = front.choose(made, front.Choice(only, exclude, extra))
@@ -124,16 +130,9 @@ def apply(
         click.echo(f"nothing to do: transaction {done} did this")
         return
     if not items:
-        from rocm_patch.apply import engine  # noqa: PLC0415
-
-        if not dry_run and _unfinished(options.root):
-            with engine.session(options) as ctx:
-                for line in engine.recover(ctx, options):
-                    click.echo(line)
         click.echo("nothing to do: all that rocm-patch could put right is right")
         return
-    for item in items:
-        _tell(item)
+    _tell(items)
     if dry_run:
         _dry(options, front.actions_of(items, front.policy_of(options.root)))
         return
@@ -144,19 +143,28 @@ def apply(
             step="give --yes where nobody can answer",
         )
     outcome = front.apply_items(options, made, items)
-    for line in outcome.recovered:
-        click.echo(line)
     click.echo(f"applied as transaction {outcome.tx}; take it back: sudo rocm-patch rollback {outcome.tx}")
     for item in items:
         if item.afterwards:
             click.echo(_plain(f"then: {item.afterwards} ({item.rule})"))
 
 
-def _tell(item: Any) -> None:
+def _settle(options: Any) -> None:
+    """Finish or undo what a cut off run left, and say so."""
+    from rocm_patch.apply import engine  # noqa: PLC0415  # pydantic
+
+    if _unfinished(options.root):
+        with engine.session(options) as ctx:
+            for line in engine.recover(ctx, options):
+                click.echo(line)
+
+
+def _tell(items: list[Any]) -> None:
     from rocm_patch.plan.actions import in_words  # noqa: PLC0415
 
-    for action in item.actions:
-        click.echo(_plain(f"{item.rule}: {in_words(action)}"))
+    for item in items:
+        for action in item.actions:
+            click.echo(_plain(f"{item.rule}: {in_words(action)}"))
 
 
 def _dry(options: Any, actions: list[tuple[str, Any]]) -> None:
@@ -172,11 +180,6 @@ def _dry(options: Any, actions: list[tuple[str, Any]]) -> None:
             step="put that right; nothing was changed",
         )
     click.echo("the checks pass; nothing was changed")
-
-
-def _again(options: Any, front: Any) -> None:
-    outcome = front.apply_again(options)
-    click.echo("all is as it was left" if outcome is None else f"applied again as transaction {outcome.tx}")
 
 
 def _unfinished(root: Path) -> bool:
@@ -376,7 +379,7 @@ def unhold(*, packages: tuple[str, ...], root: Path, wait: float) -> None:
     _hold(packages, root, wait, on=False)
 
 
-def _date(time: float) -> str:
+def _date(time: Any) -> str:
     return (
-        datetime.datetime.fromtimestamp(time, datetime.timezone.utc).astimezone().strftime("%Y-%m-%d %H:%M")
+        dt.datetime.fromtimestamp(time, dt.timezone.utc).astimezone().strftime("%Y-%m-%d %H:%M")
     )

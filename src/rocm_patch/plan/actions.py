@@ -125,8 +125,8 @@ class Packages(Strict):
     """Install and remove packages through the system's manager."""
 
     kind: Literal["packages"]
-    install: Annotated[list[PackageWish], Field(max_length=_MOST)] = []
-    remove: Annotated[list[PackageName], Field(max_length=_MOST)] = []
+    install: Annotated[list[PackageWish], Field(max_length=_MOST)] = Field(default_factory=list)
+    remove: Annotated[list[PackageName], Field(max_length=_MOST)] = Field(default_factory=list)
     #: Each of their GPU libraries must hold code for it afterwards.
     target: Annotated[str, StringConstraints(pattern=r"^gfx[0-9a-f]{3,4}$")] | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -25,7 +25,7 @@ def make_plan(facts: Facts, rules: dict[str, Rule] | None = None) -> Plan:
     _settle(items, rules)
     return Plan(
         made_by=f"rocm-patch {__version__}",
-        made_at=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        made_at=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
         facts=kept,
         facts_digest=digest_of(kept),
         items=list(items.values()),

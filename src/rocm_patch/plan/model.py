@@ -29,14 +29,14 @@ class Item(Strict):
     why: Text
     problem: Id | None = None
     #: What apply does, in this order.
-    actions: Annotated[list[Action], Field(max_length=50)] = []
+    actions: Annotated[list[Action], Field(max_length=50)] = Field(default_factory=list)
     #: What the owner does.
-    commands: Annotated[list[Text], Field(max_length=50)] = []
+    commands: Annotated[list[Text], Field(max_length=50)] = Field(default_factory=list)
     afterwards: Text | None = None
     #: Rules that must be right or chosen too.
-    needs: Annotated[list[Id], Field(max_length=50)] = []
+    needs: Annotated[list[Id], Field(max_length=50)] = Field(default_factory=list)
     #: Facts that are not known, where the answer hangs on them.
-    unknown: Annotated[list[FactName], Field(max_length=200)] = []
+    unknown: Annotated[list[FactName], Field(max_length=200)] = Field(default_factory=list)
 
 
 class Plan(Strict):

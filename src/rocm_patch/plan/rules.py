@@ -43,9 +43,9 @@ class Way(Strict):
     """One way to put it right: actions of ours, or commands for the owner, or both."""
 
     when: Cond = "True"
-    actions: list[dict[str, Any]] = []
+    actions: list[dict[str, Any]] = Field(default_factory=list)
     #: What only the owner can do (another machine, a virtual environment, the firmware's setup).
-    commands: list[Line] = []
+    commands: list[Line] = Field(default_factory=list)
     #: What has to follow: a new login, a restart.
     afterwards: Line | None = None
 
@@ -72,7 +72,7 @@ class Blocked(Strict):
     when: Cond
     why: Line
     #: What helps elsewhere (on the host, in the firmware's setup).
-    commands: list[Line] = []
+    commands: list[Line] = Field(default_factory=list)
 
 
 class Rule(Strict):
@@ -92,15 +92,15 @@ class Rule(Strict):
     applies: Cond
     #: When all is well already.
     right: Cond
-    blocked: list[Blocked] = []
-    ways: list[Way] = []
+    blocked: list[Blocked] = Field(default_factory=list)
+    ways: list[Way] = Field(default_factory=list)
     #: Why there is no way, where none fits.
     otherwise: Line | None = None
     #: Rules whose steps come first, if they have any.
-    after: list[Name] = []
+    after: list[Name] = Field(default_factory=list)
     #: Rules that must be right, or part of the same plan.
-    needs: list[Name] = []
-    conflicts: list[Name] = []
+    needs: list[Name] = Field(default_factory=list)
+    conflicts: list[Name] = Field(default_factory=list)
 
     def names(self) -> set[str]:
         """Give every fact that the answer depends on."""

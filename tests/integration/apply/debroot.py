@@ -59,7 +59,14 @@ def make_deb(
     shutil.rmtree(work, ignore_errors=True)
     (work / "DEBIAN").mkdir(parents=True)
     work.chmod(0o755)
-    control = {"Package": name, "Version": version, "Architecture": "all", "Maintainer": "Test <test@example.org>", "Description": "test", **(fields or {})}
+    control = {
+        "Package": name,
+        "Version": version,
+        "Architecture": "all",
+        "Maintainer": "Test <test@example.org>",
+        "Description": "test",
+        **(fields or {}),
+    }
     (work / "DEBIAN/control").write_text("".join(f"{key}: {value}\n" for key, value in control.items()))
     for script, body in (scripts or {}).items():
         (work / "DEBIAN" / script).write_text(f"#!/bin/sh\n{body}\n")
@@ -72,7 +79,11 @@ def make_deb(
         place.write_text(text)
     repository.mkdir(parents=True, exist_ok=True)
     out = repository / f"{name}_{version}_all.deb"
-    subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(work), str(out)], check=True, capture_output=True)
+    subprocess.run(
+        ["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(work), str(out)],
+        check=True,
+        capture_output=True,
+    )
     return out
 
 
@@ -82,7 +93,9 @@ def index(repository: Path) -> None:
 
     paragraphs = []
     for deb in sorted(repository.glob("*.deb")):
-        control = subprocess.run(["dpkg-deb", "--field", str(deb)], capture_output=True, text=True, check=True).stdout
+        control = subprocess.run(
+            ["dpkg-deb", "--field", str(deb)], capture_output=True, text=True, check=True
+        ).stdout
         digest = hashlib.sha256(deb.read_bytes()).hexdigest()
         paragraphs.append(f"{control}Filename: ./{deb.name}\nSize: {deb.stat().st_size}\nSHA256: {digest}\n")
     (repository / "Packages").write_text("\n".join(paragraphs))

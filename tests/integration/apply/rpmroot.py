@@ -9,7 +9,9 @@ from pathlib import Path
 from tests.unit.apply.kit import make_root
 
 
-def make_rpm(repository: Path, name: str, version: str, files: dict[str, str], *, scripts: str = "", fields: str = "") -> None:
+def make_rpm(
+    repository: Path, name: str, version: str, files: dict[str, str], *, scripts: str = "", fields: str = ""
+) -> None:
     """Have rpmbuild make one package; version is version-release."""
     work = repository.parent / "rpmwork"
     shutil.rmtree(work, ignore_errors=True)
@@ -58,9 +60,15 @@ def make_rpm_root(folder: Path, repository: Path, kind: str) -> Path:
         (root / "etc/os-release").write_text('ID=sles\nID_LIKE="suse"\nVERSION_ID="15.6"\n')
     if kind == "zypper":
         # Debian's libzypp looks into /var/lib/rpm, Debian's rpm into a folder of root's: SUSE's two agree.
-        subprocess.run(["rpm", "--root", str(root), "--dbpath", "/var/lib/rpm", "--initdb"], check=True, capture_output=True)
+        subprocess.run(
+            ["rpm", "--root", str(root), "--dbpath", "/var/lib/rpm", "--initdb"],
+            check=True,
+            capture_output=True,
+        )
         manager(root, "zypper", "refresh")
-    manager(root, kind, "install", "rocblas-4.4.0-47" if kind == "dnf" else "rocblas=4.4.0-47", "dist-rocminfo")
+    manager(
+        root, kind, "install", "rocblas-4.4.0-47" if kind == "dnf" else "rocblas=4.4.0-47", "dist-rocminfo"
+    )
     if kind == "zypper":
         # zypper makes an empty list of what came by itself when it is first asked.
         manager(root, kind, "install", "--dry-run", "helper")
@@ -73,15 +81,28 @@ def manager(root: Path, kind: str, *words: str) -> subprocess.CompletedProcess[b
         "dnf": ["dnf", "--assumeyes", "--installroot", str(root), f"--setopt=reposdir={root}/etc/yum.repos.d", "--config", f"{root}/etc/dnf/dnf.conf", "--releasever", "42"],
         "zypper": ["zypper", "--root", str(root), "--non-interactive", *(["--no-refresh"] if words[0] != "refresh" else [])],
     }[kind]  # fmt: skip
-    return subprocess.run([*start, *words], check=True, capture_output=True, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"})
+    return subprocess.run(
+        [*start, *words],
+        check=True,
+        capture_output=True,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"},
+    )
 
 
 def make_repository(place: Path) -> Path:
     """Make a stock rocblas, ours, a pack of kernels, and one that breaks."""
     library = "/opt/rocm/lib/librocblas.so.4"
     make_rpm(place, "rocblas", "4.4.0-47", {library: "stock\n", "/opt/rocm/share/old": "only stock\n"})
-    make_rpm(place, "rocblas", "4.4.0-47+gfx1010.1", {library: "ours\n", "/opt/rocm/share/new": "only ours\n"})
-    make_rpm(place, "kernels", "1.0-1", {"/opt/rocm/lib/rocblas/library/gfx1010/a.dat": "k\n"}, fields="Requires: helper")
+    make_rpm(
+        place, "rocblas", "4.4.0-47+gfx1010.1", {library: "ours\n", "/opt/rocm/share/new": "only ours\n"}
+    )
+    make_rpm(
+        place,
+        "kernels",
+        "1.0-1",
+        {"/opt/rocm/lib/rocblas/library/gfx1010/a.dat": "k\n"},
+        fields="Requires: helper",
+    )
     make_rpm(place, "helper", "1.0-1", {"/usr/share/helper/x": "x\n"})
     make_rpm(place, "broken", "1.0-1", {"/usr/share/broken/x": "x\n"}, scripts="%pre -p <lua>\nerror('no')\n")
     make_rpm(place, "dist-rocminfo", "5.7-1", {"/usr/bin/rocminfo": "x\n"})

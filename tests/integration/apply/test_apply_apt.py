@@ -31,7 +31,12 @@ def packages(*install: str, remove: list[str] | None = None) -> list[tuple[str, 
 
 
 def version(root: Path, name: str) -> str:
-    done = subprocess.run(["dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W", "-f=${Status} ${Version}", name], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W", "-f=${Status} ${Version}", name],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.stdout
 
 
@@ -195,7 +200,11 @@ def test_maintainer_script_that_takes_everything_down(debian: Path, repository: 
         "import sys; from pathlib import Path; from tests.unit.apply.kit import apply; from rocm_patch.plan.actions import Packages;"
         "apply(Path(sys.argv[1]), [('rule', Packages(kind='packages', install=['rocblas', 'sleeper']))])"
     )
-    child = subprocess.Popen([sys.executable, "-c", code, str(debian)], env=os.environ | {"PYTHONPATH": "src:."}, cwd=Path(__file__).parents[3])
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(debian)],
+        env=os.environ | {"PYTHONPATH": "src:."},
+        cwd=Path(__file__).parents[3],
+    )
     end = time.monotonic() + 120
     while not (debian / "opt/sleeping").exists() and time.monotonic() < end and child.poll() is None:
         time.sleep(0.05)
@@ -253,7 +262,9 @@ def test_kill_at_every_point(debian: Path, pristine: Path, what: str) -> None:
             continue
         shutil.rmtree(debian)
         shutil.copytree(start, debian, symlinks=True)
-        assert killed_at(number, lambda: apply(debian, actions)), f"point {number}, {names[number - 1]}, was not reached"
+        assert killed_at(number, lambda: apply(debian, actions)), (
+            f"point {number}, {names[number - 1]}, was not reached"
+        )
         recover(debian)
         found = describe(debian)
         if found == before:

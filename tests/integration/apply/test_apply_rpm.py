@@ -86,7 +86,11 @@ def test_hold_keeps_the_version_and_is_undone(system: tuple[str, Path]) -> None:
 def test_update_by_the_owner_is_noticed(system: tuple[str, Path], rpms: Path) -> None:
     kind, root = system
     apply(root, packages("rocblas"))
-    words = ("downgrade", "rocblas-4.4.0-47") if kind == "dnf" else ("install", "--oldpackage", "rocblas=4.4.0-47")
+    words = (
+        ("downgrade", "rocblas-4.4.0-47")
+        if kind == "dnf"
+        else ("install", "--oldpackage", "rocblas=4.4.0-47")
+    )
     manager(root, kind, *words)
     with engine.session(options(root)) as ctx:
         findings = engine.verify(ctx)

@@ -13,7 +13,9 @@ from tests.unit.apply.kit import make_root
 def room() -> Iterator[Path]:
     """Give a folder in memory where there is one: the journal flushes every line."""
     shm = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="rocm-patch-test-", dir=shm if os.access(shm, os.W_OK) else None) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="rocm-patch-test-", dir=shm if os.access(shm, os.W_OK) else None
+    ) as folder:
         yield Path(folder)
 
 

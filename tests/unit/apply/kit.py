@@ -13,7 +13,15 @@ from rocm_patch.apply import engine, points
 from rocm_patch.plan.actions import Hook, JoinGroup, RemoveFile, UnsetVariable, WriteFile
 
 #: Our own folder; the logs of package managers, which tell what happened and are not rewritten; files that are only locks.
-OURS = ("var/lib/rocm-patch", "var/log", "var/cache", "var/lib/dpkg/lock", "var/lib/dpkg/triggers/Lock", "var/lib/rpm/.rpm.lock", "run/zypp.pid")
+OURS = (
+    "var/lib/rocm-patch",
+    "var/log",
+    "var/cache",
+    "var/lib/dpkg/lock",
+    "var/lib/dpkg/triggers/Lock",
+    "var/lib/rpm/.rpm.lock",
+    "run/zypp.pid",
+)
 #: SQLite's shared memory beside a database: made anew by whoever opens that.
 MEMORY = "-shm"
 

@@ -67,7 +67,9 @@ def test_from_plan_to_rollback(tree: Path, tmp_path: Path) -> None:
     assert "nothing to do" in call("apply", "--root", tree, "--yes").output
     assert "all is as it was left" in call("verify", "--root", tree).output
     assert "apply: gfx-override" in call("status", "--root", tree).output
-    assert json.loads(call("status", "--root", tree, "--json").output)["applied"][0]["rules"] == ["gfx-override"]
+    assert json.loads(call("status", "--root", tree, "--json").output)["applied"][0]["rules"] == [
+        "gfx-override"
+    ]
     assert error("apply", place, "--root", tree, "--yes").exit_code == 102, "the facts are others now"
     assert "transaction 1 is rolled back" in call("rollback", "--root", tree).output
     assert describe(tree) == before
@@ -88,7 +90,10 @@ def test_the_question(tree: Path) -> None:
 
 def test_choice(tree: Path) -> None:
     assert "nothing to do" in call("apply", "--root", tree, "--yes", "--exclude", "gfx-override").output
-    assert "modprobe.d/rocm-patch-preemption.conf" in call("apply", "--root", tree, "--dry-run", "--only", "preemption-off").output
+    assert (
+        "modprobe.d/rocm-patch-preemption.conf"
+        in call("apply", "--root", tree, "--dry-run", "--only", "preemption-off").output
+    )
     both = call("apply", "--root", tree, "--dry-run", "--with", "preemption-off").output
     assert "gfx-override" in both
     assert error("apply", "--root", tree, "--only", "nothing-like-it").exit_code == 2
@@ -102,7 +107,14 @@ def test_a_need_that_is_left_out(tree: Path) -> None:
 
     plan, _ = plan_for(tree)
     item = Item.model_validate(
-        {"rule": "more", "title": "t", "why": "w", "state": "needed", "needs": ["gfx-override"], "actions": [{"kind": "remove-file", "path": "/etc/profile.d/x.sh"}]}
+        {
+            "rule": "more",
+            "title": "t",
+            "why": "w",
+            "state": "needed",
+            "needs": ["gfx-override"],
+            "actions": [{"kind": "remove-file", "path": "/etc/profile.d/x.sh"}],
+        }
     )
     more = plan.model_copy(update={"items": [*plan.items, item]})
     assert [one.rule for one in choose(more, Choice())] == ["gfx-override", "more"]
@@ -132,10 +144,18 @@ def test_hooks_and_policy(tree: Path) -> None:
     (tree / "etc/systemd/system").mkdir(parents=True)
     call("hooks", "install", "--root", tree)
     assert stat.S_IMODE((tree / "etc/apt/apt.conf.d/99rocm-patch").stat().st_mode) == 0o644
-    assert "apply --again --yes --wait 600" in (tree / "etc/systemd/system/rocm-patch-reapply.service").read_text()
+    assert (
+        "apply --again --yes --wait 600"
+        in (tree / "etc/systemd/system/rocm-patch-reapply.service").read_text()
+    )
     assert "updates: reapply" in call("hooks", "policy", "reapply", "--root", tree).output
     assert json.loads(call("status", "--root", tree, "--json").output)["policy"] == "reapply"
-    assert CliRunner().invoke(command, ["hooks", "install", "--root", str(tree), "--command", "/bin/sh -c 'x'"]).exit_code != 0
+    assert (
+        CliRunner()
+        .invoke(command, ["hooks", "install", "--root", str(tree), "--command", "/bin/sh -c 'x'"])
+        .exit_code
+        != 0
+    )
     call("rollback", "--root", tree)
     assert not (tree / "etc/apt/apt.conf.d/99rocm-patch").exists()
 
@@ -145,7 +165,15 @@ def test_hold_of_the_policy_is_part_of_the_transaction() -> None:
     from rocm_patch.plan.actions import Hold
     from rocm_patch.plan.model import Item
 
-    item: Any = Item.model_validate({"rule": "r", "title": "t", "why": "w", "state": "needed", "actions": [{"kind": "packages", "install": ["a=1", "b"]}]})
+    item: Any = Item.model_validate(
+        {
+            "rule": "r",
+            "title": "t",
+            "why": "w",
+            "state": "needed",
+            "actions": [{"kind": "packages", "install": ["a=1", "b"]}],
+        }
+    )
     assert [type(one).__name__ for _, one in actions_of([item], "tell")] == ["Packages"]
     assert actions_of([item], "hold")[1] == ("r", Hold(kind="hold", packages=["a", "b"]))
 

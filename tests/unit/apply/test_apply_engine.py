@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 from tests.unit.apply.kit import apply, describe, file_actions, make_root, options
 
 from rocm_patch.apply import engine
-from rocm_patch.errors import ApplyError, BusyError, ChangedSinceError, CheckError, DiskSpaceError, StateFolderError, UndoError, UsageError
+from rocm_patch.errors import (
+    ApplyError,
+    BusyError,
+    ChangedSinceError,
+    CheckError,
+    DiskSpaceError,
+    StateFolderError,
+    UndoError,
+    UsageError,
+)
 from rocm_patch.machine_state import machine_state
 from rocm_patch.plan.actions import DropLines, JoinGroup, RemoveFile, UnsetVariable, WriteFile
 
@@ -30,7 +39,9 @@ def write(path: str = "/etc/modprobe.d/a.conf", content: str = "a\n") -> tuple[s
 
 def test_actions_do_what_they_say(root: Path) -> None:
     apply(root, file_actions())
-    assert (root / "etc/group").read_text() == "root:x:0:\nvideo:x:44:bob,ada\nrender:x:992:ada\nada:x:1000:\n"
+    assert (
+        root / "etc/group"
+    ).read_text() == "root:x:0:\nvideo:x:44:bob,ada\nrender:x:992:ada\nada:x:1000:\n"
     assert (root / "etc/gshadow").read_text() == "root:*::\nvideo:!::bob,ada\nrender:!::ada\nada:!::\n"
     assert (root / "etc/gshadow").stat().st_mode & 0o777 == 0o640
     assert (root / "etc/environment").read_text() == 'PATH="/usr/bin"\nLANG=C\n'
@@ -61,7 +72,22 @@ def test_rollback_leaves_no_trace(root: Path) -> None:
     assert not list((root / STATE / "snapshots").iterdir())
 
 
-_LINES = st.lists(st.sampled_from(["A=1", "export HSA_OVERRIDE_GFX_VERSION=10.3.0", "HSA_OVERRIDE_GFX_VERSION=1", "blacklist amdgpu", " blacklist  amdgpu x", "#", "", "blacklist amdgpuX", "\udcff"]), max_size=5)
+_LINES = st.lists(
+    st.sampled_from(
+        [
+            "A=1",
+            "export HSA_OVERRIDE_GFX_VERSION=10.3.0",
+            "HSA_OVERRIDE_GFX_VERSION=1",
+            "blacklist amdgpu",
+            " blacklist  amdgpu x",
+            "#",
+            "",
+            "blacklist amdgpuX",
+            "\udcff",
+        ]
+    ),
+    max_size=5,
+)
 _FILES = ["/etc/environment", "/etc/profile.d/a.sh", "/etc/modprobe.d/b.conf", "/etc/environment.d/c.conf"]
 _ACTIONS = st.one_of(
     st.builds(lambda p, c: WriteFile(kind="write-file", path=p, content=c), st.sampled_from(_FILES), st.text("ab\n", max_size=9)),
@@ -73,8 +99,13 @@ _ACTIONS = st.one_of(
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(files=st.dictionaries(st.sampled_from(_FILES), st.tuples(_LINES, st.sampled_from([0o644, 0o600, 0o755]))), runs=st.lists(st.lists(_ACTIONS, min_size=1, max_size=4), min_size=1, max_size=3))
-def test_apply_then_rollback_is_nothing(room: Path, files: dict[str, tuple[list[str], int]], runs: list[list[Any]]) -> None:
+@given(
+    files=st.dictionaries(st.sampled_from(_FILES), st.tuples(_LINES, st.sampled_from([0o644, 0o600, 0o755]))),
+    runs=st.lists(st.lists(_ACTIONS, min_size=1, max_size=4), min_size=1, max_size=3),
+)
+def test_apply_then_rollback_is_nothing(
+    room: Path, files: dict[str, tuple[list[str], int]], runs: list[list[Any]]
+) -> None:
     """Whatever the files and the actions are: each rollback gives the tree before its apply, byte for byte."""
     import shutil
 
@@ -140,7 +171,9 @@ def test_others_changes_are_not_run_over(root: Path) -> None:
     with pytest.raises(ChangedSinceError) as error:
         engine.rollback(options(root))
     assert error.value.exit_code == 113
-    assert "ada" in (root / "etc/group").read_text().split("render")[1].split("\n")[0], "refused before the first step is undone"
+    assert "ada" in (root / "etc/group").read_text().split("render")[1].split("\n")[0], (
+        "refused before the first step is undone"
+    )
     engine.rollback(options(root), force=True)
     assert not (root / "etc/modprobe.d/a.conf").exists()
 
@@ -148,9 +181,13 @@ def test_others_changes_are_not_run_over(root: Path) -> None:
 def test_groups_are_left_by_name_when_others_joined_since(root: Path) -> None:
     apply(root, [("groups", JoinGroup(kind="join-group", groups=["render"], user="ada"))])
     text = (root / "etc/group").read_text()
-    (root / "etc/group").write_text(text.replace("render:x:992:ada", "render:x:992:ada,eve") + "new:x:1001:\n")
+    (root / "etc/group").write_text(
+        text.replace("render:x:992:ada", "render:x:992:ada,eve") + "new:x:1001:\n"
+    )
     engine.rollback(options(root))
-    assert (root / "etc/group").read_text() == "root:x:0:\nvideo:x:44:bob\nrender:x:992:eve\nada:x:1000:\nnew:x:1001:\n"
+    assert (
+        root / "etc/group"
+    ).read_text() == "root:x:0:\nvideo:x:44:bob\nrender:x:992:eve\nada:x:1000:\nnew:x:1001:\n"
 
 
 def test_membership_that_was_there_stays(root: Path) -> None:
@@ -245,7 +282,9 @@ def test_hard_links_are_not_parted(root: Path) -> None:
 def test_another_run_is_waited_for_or_refused(root: Path) -> None:
     apply(root, [write()])
     code = "import fcntl,sys,time; f=open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print('x', flush=True); time.sleep(float(sys.argv[2]))"
-    child = subprocess.Popen([sys.executable, "-c", code, str(root / STATE / "lock"), "2"], stdout=subprocess.PIPE)
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(root / STATE / "lock"), "2"], stdout=subprocess.PIPE
+    )
     assert child.stdout is not None
     child.stdout.readline()
     with pytest.raises(BusyError):
@@ -303,7 +342,9 @@ def test_a_damaged_journal_is_said_and_never_believed(room: Path, data: st.DataO
     text = bytearray(place.read_bytes())
     for _ in range(data.draw(st.integers(1, 8))):
         text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.integers(0, 255))
-    place.write_bytes(bytes(text)[: data.draw(st.integers(0, len(text)))] if data.draw(st.booleans()) else bytes(text))
+    place.write_bytes(
+        bytes(text)[: data.draw(st.integers(0, len(text)))] if data.draw(st.booleans()) else bytes(text)
+    )
     state = machine_state(victim)
     assert state.unknown or state.known or not state.applied
     try:
@@ -313,7 +354,22 @@ def test_a_damaged_journal_is_said_and_never_believed(room: Path, data: st.DataO
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=8), lambda x: st.lists(x, max_size=3) | st.dictionaries(st.sampled_from(["entries", "states", "joined", "path", "kind", "mode", "sha256", "xattrs", "target"]), x, max_size=4), max_leaves=8))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda x: (
+            st.lists(x, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["entries", "states", "joined", "path", "kind", "mode", "sha256", "xattrs", "target"]
+                ),
+                x,
+                max_size=4,
+            )
+        ),
+        max_leaves=8,
+    )
+)
 def test_any_record_of_a_step_is_read_or_refused(room: Path, record: Any) -> None:
     """A line of the journal that is no longer what we wrote must end in an explained error, and must not change the tree."""
     root = room / "record"
@@ -322,7 +378,9 @@ def test_any_record_of_a_step_is_read_or_refused(room: Path, record: Any) -> Non
         apply(root, [write()])
     before = describe(root)
     base = sqlite3.connect(root / STATE / "journal.db")
-    base.execute("UPDATE steps SET before = ?, after = ?, state = 'done'", (json.dumps(record), json.dumps(record)))
+    base.execute(
+        "UPDATE steps SET before = ?, after = ?, state = 'done'", (json.dumps(record), json.dumps(record))
+    )
     base.execute("UPDATE transactions SET state = 'undoing', note = ''")
     base.commit()
     base.close()

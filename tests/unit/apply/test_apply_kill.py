@@ -24,7 +24,9 @@ def fresh(start: Path, name: str = "victim") -> Path:
     return victim
 
 
-def every_point(start: Path, work: Callable[[Path], object], settle: Callable[[Path], object], states: list[Tree]) -> tuple[int, list[int]]:
+def every_point(
+    start: Path, work: Callable[[Path], object], settle: Callable[[Path], object], states: list[Tree]
+) -> tuple[int, list[int]]:
     """Kill `work` at each point on a fresh copy, settle, and see one of the states; give the points, and which state came when."""
     number, seen = 0, []
     while True:
@@ -33,7 +35,9 @@ def every_point(start: Path, work: Callable[[Path], object], settle: Callable[[P
         killed = killed_at(number, lambda victim=victim: work(victim))  # type: ignore[misc]
         settle(victim)
         found = describe(victim)
-        assert found in states, f"neither state after a kill at point {number}: {difference(found, states[-1])}"
+        assert found in states, (
+            f"neither state after a kill at point {number}: {difference(found, states[-1])}"
+        )
         seen.append(states.index(found))
         assert not list(victim.rglob("*.rocm-patch~")), "a half written file stayed"
         assert not (victim / "var/lib/rocm-patch/reserve").exists()
@@ -62,7 +66,9 @@ def test_kill_while_applying(start: Path) -> None:
         recover(victim)
         found = describe(victim)
         done = unapplied(found) == unapplied(describe(applied))
-        assert done or found == before, f"neither old nor new after a kill at point {points}: {difference(found, before)}"
+        assert done or found == before, (
+            f"neither old nor new after a kill at point {points}: {difference(found, before)}"
+        )
         seen.append(done)
         assert not list(victim.rglob("*.rocm-patch~")), "a half written file stayed"
         if not killed:
@@ -77,7 +83,9 @@ def test_kill_while_rolling_back(start: Path) -> None:
     applied = fresh(start, "applied")
     apply(applied, file_actions())
     after = describe(applied)
-    points, seen = every_point(applied, lambda victim: engine.rollback(options(victim)), recover, [after, before])
+    points, seen = every_point(
+        applied, lambda victim: engine.rollback(options(victim)), recover, [after, before]
+    )
     assert points > 40
     assert seen == sorted(seen), "once decided, never undone"
 
@@ -91,9 +99,6 @@ def test_kill_while_recovering(start: Path) -> None:
         number += 1
         half = fresh(start, "half")
         assert killed_at(number, lambda: apply(half, file_actions()))
-
-
-
 
     points, _ = every_point(half, recover, recover, [before])
     assert points > 30

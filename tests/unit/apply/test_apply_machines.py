@@ -28,12 +28,21 @@ def test_apply_makes_it_right(name: str, room: Path) -> None:
 
     def plan() -> Plan:
         fresh = Tree(root, owners=tree.owners)
-        return make_plan(collect(examine(fresh, environment=data.get("environment", {}), user=data.get("user")), fresh))
+        return make_plan(
+            collect(examine(fresh, environment=data.get("environment", {}), user=data.get("user")), fresh)
+        )
 
     first = plan()
-    chosen = [item for item in first.items if item.actions and not any(isinstance(one, Packages) for one in item.actions)]
+    chosen = [
+        item
+        for item in first.items
+        if item.actions and not any(isinstance(one, Packages) for one in item.actions)
+    ]
     if not chosen:
-        assert all(item.state != "needed" or any(isinstance(one, Packages) for one in item.actions) for item in first.items)
+        assert all(
+            item.state != "needed" or any(isinstance(one, Packages) for one in item.actions)
+            for item in first.items
+        )
         return
     outcome = front.apply_items(options(root, user=data.get("user") or "ada"), first, chosen)
     states = {item.rule: item.state for item in plan().items}

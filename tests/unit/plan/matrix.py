@@ -36,7 +36,11 @@ def plan_of(name: str, folder: Path) -> Plan:
 
 def text(plan: Callable[[str], Plan]) -> str:
     meaning = "; ".join(f"{state}: {words}" for state, words in MEANING.items())
-    lines = [_INTRO.format(count=len(kit.names()), meaning=f"{meaning}."), _line(("machine", *HEAD)), _line(["---"] * (len(HEAD) + 1))]
+    lines = [
+        _INTRO.format(count=len(kit.names()), meaning=f"{meaning}."),
+        _line(("machine", *HEAD)),
+        _line(["---"] * (len(HEAD) + 1)),
+    ]
     lines += [_line((kit.source(name)["about"], *row(plan(name)))) for name in kit.names()]
     return "\n".join(lines) + "\n"
 

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from rocm_patch.plan.conditions import ConditionError, parse, version_key
 
-FACTS = {"a.yes": True, "a.no": False, "a.gone": None, "a.list": ["gfx1010", "gfx90a"], "a.none": [], "a.text": "22.04", "a.number": 3}
+FACTS = {
+    "a.yes": True,
+    "a.no": False,
+    "a.gone": None,
+    "a.list": ["gfx1010", "gfx90a"],
+    "a.none": [],
+    "a.text": "22.04",
+    "a.number": 3,
+}
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,9 @@ def test_what_is_written_is_read(place: Path, plan: Plan, tmp_path: Path) -> Non
 def test_published_schema_is_current() -> None:
     from rocm_patch.paths import data_root
 
-    assert (data_root() / "schemas/plan.schema.json").read_text() == schema.text(), "python -m rocm_patch.plan.schema"
+    assert (data_root() / "schemas/plan.schema.json").read_text() == schema.text(), (
+        "python -m rocm_patch.plan.schema"
+    )
 
 
 def test_digest_is_of_what_is_asked_for(plan: Plan) -> None:
@@ -88,7 +90,14 @@ def test_what_a_plan_may_not_ask(plan: Plan, change: dict[str, Any]) -> None:
     assert error.value.exit_code == 100
 
 
-@given(st.binary(max_size=300) | st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=8).map(lambda x: json.dumps(x).encode()))
+@given(
+    st.binary(max_size=300)
+    | st.recursive(
+        st.none() | st.integers() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+        max_leaves=8,
+    ).map(lambda x: json.dumps(x).encode())
+)
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     with pytest.raises(PlanError):
         parse_plan(data)
@@ -141,7 +150,11 @@ def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="rp-gpg-") as home:
         monkeypatch.setenv("GNUPGHOME", home)
         name = "plans@example.org"
-        subprocess.run(["gpg", "--batch", "--passphrase", "", "--quick-generate-key", name, "ed25519", "sign"], check=True, capture_output=True)
+        subprocess.run(
+            ["gpg", "--batch", "--passphrase", "", "--quick-generate-key", name, "ed25519", "sign"],
+            check=True,
+            capture_output=True,
+        )
         ring = tmp_path / KEYRING
         ring.parent.mkdir(parents=True)
         ring.write_bytes(subprocess.run(["gpg", "--export", name], check=True, capture_output=True).stdout)
@@ -150,7 +163,9 @@ def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=False, capture_output=True)
 
 
-def test_a_good_signature_makes_a_strangers_file_good(place: Path, tmp_path: Path, key: str, plan: Plan) -> None:
+def test_a_good_signature_makes_a_strangers_file_good(
+    place: Path, tmp_path: Path, key: str, plan: Plan
+) -> None:
     sign(place, key)
     place.chmod(0o646)
     assert read_plan(place, root=tmp_path, trusted=False) == plan

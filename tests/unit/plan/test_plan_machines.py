@@ -37,7 +37,9 @@ def test_matrix_is_current(plan: Callable[[str], Plan]) -> None:
 def test_override_is_taken_out(plan: Callable[[str], Plan]) -> None:
     found = item(plan("rx5700xt-ubuntu-24.04-amd-6.2-override"), "gfx-override")
     assert found.state == "needed"
-    assert found.actions == [UnsetVariable(kind="unset-variable", name="HSA_OVERRIDE_GFX_VERSION", files=["/etc/environment"])]
+    assert found.actions == [
+        UnsetVariable(kind="unset-variable", name="HSA_OVERRIDE_GFX_VERSION", files=["/etc/environment"])
+    ]
 
 
 def test_override_within_rdna2_is_left_alone(plan: Callable[[str], Plan]) -> None:
@@ -98,7 +100,9 @@ def test_states(plan: Callable[[str], Plan], machine: str, rule: str, state: str
     assert word in found.why
 
 
-@pytest.mark.parametrize("machine", ["mi210-alma-9", "mi300x-x8", "no-gpu", "nvidia-only", "rx7900xtx-ubuntu-24.04"])
+@pytest.mark.parametrize(
+    "machine", ["mi210-alma-9", "mi300x-x8", "no-gpu", "nvidia-only", "rx7900xtx-ubuntu-24.04"]
+)
 def test_other_cards_need_nothing_of_this_project(plan: Callable[[str], Plan], machine: str) -> None:
     assert not [one for one in plan(machine).items if one.state != "right"]
 

@@ -13,7 +13,15 @@ from rocm_patch.plan.facts import FACTS
 from rocm_patch.plan.make import judge, make_plan
 from rocm_patch.plan.rules import Rule, in_order, load_rules
 
-BASE: dict[str, Any] = {"id": "one", "rank": 1, "title": "t", "why": "w", "applies": "gpu.amd", "right": "kfd.usable", "ways": [{"commands": ["do"]}]}
+BASE: dict[str, Any] = {
+    "id": "one",
+    "rank": 1,
+    "title": "t",
+    "why": "w",
+    "applies": "gpu.amd",
+    "right": "kfd.usable",
+    "ways": [{"commands": ["do"]}],
+}
 
 
 def rule(**more: Any) -> Rule:
@@ -73,7 +81,12 @@ def test_conflict_goes_to_the_lower_rank() -> None:
     action = [{"kind": "write-file", "path": "/etc/environment.d/x.conf", "content": "x"}]
     first = rule(id="first", rank=1, ways=[{"actions": action}])
     second = rule(id="second", rank=2, conflicts=["first"], ways=[{"actions": action}])
-    items = {item.rule: item for item in make_plan({"gpu.amd": True, "kfd.usable": False}, {"first": first, "second": second}).items}
+    items = {
+        item.rule: item
+        for item in make_plan(
+            {"gpu.amd": True, "kfd.usable": False}, {"first": first, "second": second}
+        ).items
+    }
     assert items["first"].state == "needed"
     assert items["second"].state == "impossible"
     assert "first" in items["second"].why
@@ -90,13 +103,37 @@ def test_states() -> None:
     item = judge(blocked, {"gpu.amd": True, "kfd.usable": False, "os.wsl": True, "os.id": "x"})
     assert item is not None
     assert (item.state, item.why) == ("impossible", "because of x")
-    assert judge(rule(ways=[], otherwise="none"), {"gpu.amd": True, "kfd.usable": False}).state == "impossible"  # type: ignore[union-attr]
+    assert (
+        judge(rule(ways=[], otherwise="none"), {"gpu.amd": True, "kfd.usable": False}).state == "impossible"
+    )  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "/etc/profile.d/../shadow", "/etc/profile.d/a b", "/etc/cron.d/x", "etc/environment", "/etc/profile.d/a/b"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "/etc/profile.d/../shadow",
+        "/etc/profile.d/a b",
+        "/etc/cron.d/x",
+        "etc/environment",
+        "/etc/profile.d/a/b",
+    ],
+)
 def test_a_machine_cannot_steer_where_files_are_changed(path: str) -> None:
     """Names of files come from the examined tree; one that is out of place makes the item impossible, never an action."""
-    one = rule(ways=[{"actions": [{"kind": "unset-variable", "name": "HSA_OVERRIDE_GFX_VERSION", "files": ["{settings.override_files}"]}]}])
+    one = rule(
+        ways=[
+            {
+                "actions": [
+                    {
+                        "kind": "unset-variable",
+                        "name": "HSA_OVERRIDE_GFX_VERSION",
+                        "files": ["{settings.override_files}"],
+                    }
+                ]
+            }
+        ]
+    )
     item = judge(one, {"gpu.amd": True, "kfd.usable": False, "settings.override_files": [path]})
     assert item is not None
     assert item.state == "impossible"

@@ -107,7 +107,7 @@ class Apt(Manager):
             row[0]: row[1]
             for row in rows
             if len(row) == 3 and row[2] not in {"not-installed", "config-files"}
-        }  # noqa: PLR2004  # as asked
+        }  # as asked
 
     def resolve(self, install: list[str], remove: list[str]) -> Changes:
         """Read apt-get's simulation."""

@@ -117,7 +117,9 @@ class Dnf(Rpm):
                     shutil.copyfile(archive, folder / archive.name)
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
-        return {self.archive_name(str(one)): self.archive_files(str(one)) for one in sorted(folder.glob("*.rpm"))}
+        return {
+            self.archive_name(str(one)): self.archive_files(str(one)) for one in sorted(folder.glob("*.rpm"))
+        }
 
     def act(self, install: list[str], remove: list[str]) -> None:
         """Install the kept packages by their files; no network is asked."""

@@ -30,9 +30,7 @@ class Rpm(Manager):
         """Ask rpm."""
         rows = [
             line.split("\t")
-            for line in self._rpm(
-                "-qa", "--queryformat", f"%{{NAME}}\\t{_VERSION}\\n"
-            ).splitlines()
+            for line in self._rpm("-qa", "--queryformat", f"%{{NAME}}\\t{_VERSION}\\n").splitlines()
         ]
         return {row[0]: row[1] for row in rows if len(row) == 2 and row[0] != "gpg-pubkey"}  # noqa: PLR2004  # as asked
 
@@ -58,10 +56,12 @@ class Rpm(Manager):
 
     def archive_version(self, archive: str) -> str:
         """Ask rpm for a package file's version, spelled as installed() does."""
-        return self.ctx.run(["rpm", "-qp", "--nosignature", "--queryformat", _VERSION, "--", archive], quiet=True).strip()
+        return self.ctx.run(
+            ["rpm", "-qp", "--nosignature", "--queryformat", _VERSION, "--", archive], quiet=True
+        ).strip()
 
     def own_files(self, package: str) -> list[str]:
-        """rpm keeps all in one database."""
+        """Rpm keeps all in one database."""
         del package
         return []
 
@@ -81,7 +81,7 @@ class Rpm(Manager):
             self._rpm("--erase", "--nodeps", "--", *names, good=(0, 1), quiet=False)
 
     def settle(self) -> None:
-        """rpm's database is whole after each of its changes; an old form may want its index made anew."""
+        """Rpm's database is whole after each of its changes; an old form may want its index made anew."""
 
     def leftovers(self, path: str) -> list[str]:
         """Give the names that rpm unpacks under: the path, a semicolon, a number."""
