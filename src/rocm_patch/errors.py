@@ -170,7 +170,7 @@ class PlanError(RocmPatchError):
 
 
 class PlanTrustError(PlanError):
-    """A plan that root must not act on: others could have written it, and no good signature says otherwise."""
+    """A plan that root must not act on: others could have written it, and no good signature is there."""
 
     exit_code = 101
 

@@ -1,5 +1,6 @@
-"""How this machine stands with rocm-patch, as plain data: for doctor, metrics, status and tables of many machines.
+"""How this machine stands with rocm-patch, as plain data.
 
+For doctor, metrics, status and tables of many machines.
 Stable: fields are added, never changed. `machine_state()` never raises for what it finds;
 what it cannot read it says in `unknown`.
 """

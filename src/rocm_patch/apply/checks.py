@@ -92,7 +92,7 @@ def gpu_users(proc: Path) -> list[tuple[int, str]]:
         if not folder.name.isdigit() or int(folder.name) == os.getpid():
             continue
         try:
-            links = [os.readlink(one) for one in (folder / "fd").iterdir()]
+            links = [str(one.readlink()) for one in (folder / "fd").iterdir()]
         except OSError:
             continue
         if any(re.fullmatch(r"/dev/kfd( \(deleted\))?", link) for link in links):

@@ -54,7 +54,10 @@ class Context:
     def run(
         self, argv: Sequence[str], *, given: str = "", good: tuple[int, ...] = (0,), quiet: bool = False
     ) -> str:
-        """Run a program, note it with its output, give its standard output. CommandError unless it ends well."""
+        """Run a program, note it with its output, give its standard output.
+
+        CommandError unless it ends well.
+        """
         reached(f"before running {argv[0]}")
         try:
             done = subprocess.run(

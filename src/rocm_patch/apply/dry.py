@@ -1,4 +1,7 @@
-"""The checks of `apply --dry-run`: the same questions, asked with a journal in memory, so that nothing is written."""
+"""The checks of `apply --dry-run`.
+
+The same questions, asked with a journal in memory, so that nothing is written.
+"""
 
 from __future__ import annotations
 

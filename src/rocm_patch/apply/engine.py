@@ -35,7 +35,7 @@ from rocm_patch.errors import (
     UndoError,
     UsageError,
 )
-from rocm_patch.plan.actions import Action, Divert, Hold, JoinGroup, Packages
+from rocm_patch.plan.actions import Action, Divert, Hold, JoinGroup, Packages, in_words
 
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _ACTION: TypeAdapter[Any] = TypeAdapter(Action)
@@ -169,7 +169,7 @@ def _act(ctx: Context, options: Options, tx: int, handlers: list[Handler]) -> No
     book = ctx.journal
     book.move(tx, "acting")
     for step, handler in zip(book.steps(tx), handlers, strict=True):
-        options.say(f"{step.rule}: {_words(handler.action)}")
+        options.say(f"{step.rule}: {in_words(handler.action)}")
         kept = book.step(step, "begun", before=handler.prepare())
         reached(f"step {step.n} begins")
         done = handler.do(kept.before)
@@ -377,7 +377,10 @@ def _touched(book: Journal, tx: int) -> set[str]:
 
 
 def _things(step: Step) -> set[str]:
-    """Name what a step touched: paths, packages, holds. Membership in groups is undone name by name, and hinders nobody."""
+    """Name what a step touched: paths, packages, holds.
+
+    Membership in groups is undone name by name, and hinders nobody.
+    """
     kind = step.action.get("kind") if isinstance(step.action, dict) else None
     if kind == "join-group":
         return set()
@@ -407,7 +410,10 @@ def verify(ctx: Context) -> list[str]:
 
 
 def drifted(ctx: Context, only: int | None = None) -> list[tuple[Step, list[str]]]:
-    """Give the applied steps (of one transaction) whose work is not as it was left, each with what differs."""
+    """Give the applied steps (of one transaction) whose work is not as it was left.
+
+    Each with what differs.
+    """
     found = []
     for step, later in _newest_first(ctx.journal, [tx.id for tx in ctx.journal.transactions("applied")]):
         if step.state != "done" or only not in {None, step.tx}:
@@ -428,6 +434,7 @@ def _newest_first(book: Journal, numbers: list[int]) -> Iterator[tuple[Step, fro
 
 
 def action_of(step: Step) -> Any:
+    """Read the action that a step holds. StateFolderError if it is none."""
     try:
         return _ACTION.validate_python(step.action)
     except ValidationError as error:
@@ -460,7 +467,10 @@ def publish(ctx: Context) -> None:
 
 
 def _finish(ctx: Context) -> None:
-    """Give the room back, and tell those who may not read the journal how things stand. A full disk is no reason to fail."""
+    """Give the room back, and tell those who may not read the journal how things stand.
+
+    A full disk is no reason to fail.
+    """
     try:
         journal.release(ctx.fs)
         state.publish(ctx.fs, ctx.journal)
@@ -471,9 +481,3 @@ def _finish(ctx: Context) -> None:
 def _who(options: Options) -> str:
     name = options.user or os.environ.get("SUDO_USER") or ""
     return f"{name or 'uid'} {os.getuid()}, pid {os.getpid()}, {time.strftime('%Y-%m-%d %H:%M:%S')}"
-
-
-def _words(action: Any) -> str:
-    from rocm_patch.plan.actions import in_words  # noqa: PLC0415  # one line of text
-
-    return in_words(action)

@@ -1,5 +1,6 @@
-"""Actions that come down to the contents of a few files: what each path shall hold, worked out from what it holds.
+"""Actions that come down to the contents of a few files.
 
+What each path shall hold is worked out from what it holds.
 Group membership is written here and not by usermod, since usermod knows no other root on all
 systems that are meant, and leaves copies that could not be put back byte for byte; the lock
 that all such tools share (/etc/.pwd.lock) is held meanwhile.
@@ -19,7 +20,7 @@ import attrs
 
 from rocm_patch.apply.context import Context
 from rocm_patch.apply.rootfs import Meta, RootFs
-from rocm_patch.apply.snapshot import Entry, Store, look, put_back, take
+from rocm_patch.apply.snapshot import Entry, Store, decoded, look, put_back, take
 from rocm_patch.errors import ApplyError, BusyError, ChangedSinceError, CheckError
 from rocm_patch.hooks.files import hook_files
 from rocm_patch.plan.actions import DropLines, Hook, JoinGroup, RemoveFile, UnsetVariable, WriteFile
@@ -27,6 +28,7 @@ from rocm_patch.plan.actions import DropLines, Hook, JoinGroup, RemoveFile, Unse
 FileAction = WriteFile | RemoveFile | DropLines | UnsetVariable | JoinGroup | Hook
 _GROUP_FILES = ("/etc/group", "/etc/gshadow")
 _LOCK_SECONDS = 15.0
+_KINDS = {"link": "symbolic link", "folder": "folder"}
 
 
 @attrs.frozen
@@ -71,9 +73,7 @@ class FileHandler:
                 )
             now = look(self.ctx.fs, change.path)
             if now.kind in {"link", "folder"}:
-                found.append(
-                    f"{change.path} is a {'symbolic link' if now.kind == 'link' else 'folder'}, and not a file"
-                )
+                found.append(f"{change.path} is a {_KINDS[now.kind]}, and not a file")
         return found
 
     def paths(self) -> list[str]:
@@ -132,15 +132,16 @@ class FileHandler:
         now = look(fs, change.path)
         meta = Meta(change.mode, os.geteuid(), os.getegid())
         if now.kind == "file" and not change.own:
-            from rocm_patch.apply.snapshot import decoded  # noqa: PLC0415  # one name
-
             meta = Meta(
                 now.mode, now.uid, now.gid, None, {key: decoded(value) for key, value in now.xattrs.items()}
             )
         fs.write(change.path, iter([change.content]), meta)
 
     def undo(self, before: dict[str, object], after: dict[str, object], *, later: bool, force: bool) -> None:
-        """Put back what was there. `later`: others may have changed it since, and are not run over without `force`."""
+        """Put back what was there.
+
+        `later`: others may have changed it since, and are not run over without `force`.
+        """
         entries = [Entry.from_json(one) for one in _items(before, "entries")]
         states = {one.path: one for one in (Entry.from_json(data) for data in _items(after, "states"))}
         with _group_lock(self.action, self.ctx.fs):
@@ -156,7 +157,7 @@ class FileHandler:
                 raise ChangedSinceError(
                     f"{', '.join(really)} was changed since rocm-patch changed it",
                     cause="putting the old contents back would lose that change",
-                    step="take the change back by hand, or give --force (the present contents are kept in the journal's folder)",
+                    step="take the change back by hand, or give --force",
                 )
             for path in really:
                 take(self.ctx.fs, path, self.ctx.store)

@@ -1,4 +1,7 @@
-"""From a plan and the caller's choice to the actions of one transaction. Joins plan and engine; does nothing itself."""
+"""From a plan and the caller's choice to the actions of one transaction.
+
+Joins plan and engine; does nothing itself.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from rocm_patch.apply.engine import Options, Outcome
 from rocm_patch.apply.journal import read_journal
 from rocm_patch.apply.rootfs import RootFs
 from rocm_patch.errors import UsageError
+from rocm_patch.machine_state import machine_state
 from rocm_patch.plan.actions import Hold, Packages
 from rocm_patch.plan.file import check_facts, read_plan
 from rocm_patch.plan.machine import look
@@ -41,7 +45,10 @@ def get_plan(place: Path | None, root: Path, *, user: str | None) -> Plan:
 
 
 def choose(plan: Plan, choice: Choice) -> list[Item]:
-    """Give the items to do, in the plan's order. UsageError for a name that is not there, or a need left out."""
+    """Give the items to do, in the plan's order.
+
+    UsageError for a name that is not there, or a need left out.
+    """
     items = {item.rule: item for item in plan.items}
     for name in (*choice.only, *choice.exclude, *choice.extra):
         if name not in items:
@@ -94,8 +101,6 @@ def actions_of(items: list[Item], policy: str) -> list[tuple[str, Any]]:
 
 def policy_of(root: Path) -> str:
     """Give the owner's choice about updates, as far as this user may read it."""
-    from rocm_patch.machine_state import machine_state  # noqa: PLC0415  # reads the journal
-
     return machine_state(root).policy
 
 

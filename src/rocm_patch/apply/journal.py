@@ -20,7 +20,7 @@ from typing import Any
 import attrs
 
 from rocm_patch.apply.points import reached
-from rocm_patch.apply.rootfs import LinkError, RootFs
+from rocm_patch.apply.rootfs import LinkError, Meta, RootFs
 from rocm_patch.apply.snapshot import REPAIR
 from rocm_patch.errors import BusyError, CheckError, StateFolderError
 
@@ -36,10 +36,14 @@ CREATE TABLE transactions(
 CREATE TABLE steps(
   tx INTEGER NOT NULL, n INTEGER NOT NULL, rule TEXT NOT NULL, action TEXT NOT NULL, state TEXT NOT NULL,
   before TEXT NOT NULL DEFAULT '{}', after TEXT NOT NULL DEFAULT '{}', PRIMARY KEY (tx, n));
-CREATE TABLE events(n INTEGER PRIMARY KEY, time REAL NOT NULL, tx INTEGER, step INTEGER, what TEXT NOT NULL, data TEXT NOT NULL);
-CREATE TABLE verifications(n INTEGER PRIMARY KEY, time REAL NOT NULL, ok INTEGER NOT NULL, findings TEXT NOT NULL);
+CREATE TABLE events(
+  n INTEGER PRIMARY KEY, time REAL NOT NULL, tx INTEGER, step INTEGER, what TEXT NOT NULL,
+  data TEXT NOT NULL);
+CREATE TABLE verifications(
+  n INTEGER PRIMARY KEY, time REAL NOT NULL, ok INTEGER NOT NULL, findings TEXT NOT NULL);
 CREATE TABLE settings(name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE notices(n INTEGER PRIMARY KEY, time REAL NOT NULL, what TEXT NOT NULL, settled INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE notices(
+  n INTEGER PRIMARY KEY, time REAL NOT NULL, what TEXT NOT NULL, settled INTEGER NOT NULL DEFAULT 0);
 """
 #: States of a transaction. Only the first four are unfinished.
 UNFINISHED = ("open", "acting", "verifying", "undoing")
@@ -90,7 +94,8 @@ class Journal:
         """Note a transaction and its steps, of which none is begun."""
         with self._change("begin"):
             cursor = self.base.execute(
-                "INSERT INTO transactions(kind, state, begun, plan, digest, who) VALUES (?, 'open', ?, ?, ?, ?)",
+                "INSERT INTO transactions(kind, state, begun, plan, digest, who) "
+                "VALUES (?, 'open', ?, ?, ?, ?)",
                 (kind, time.time(), _text(plan), digest, who),
             )
             tx = int(cursor.lastrowid or 0)
@@ -181,12 +186,13 @@ class Journal:
 
     def transactions(self, *states: str) -> list[Transaction]:
         """Give the transactions in these states (all, without any), the oldest first."""
-        marks = f"WHERE state IN ({', '.join('?' * len(states))})" if states else ""
-        rows = self._all(
-            f"SELECT id, kind, state, begun, ended, plan, digest, who, note FROM transactions {marks} ORDER BY id",
-            states,
-        )  # question marks only
-        return [Transaction(*row[:5], _data(row[5]), *row[6:]) for row in rows]
+        columns = "id, kind, state, begun, ended, plan, digest, who, note"
+        rows = self._all(f"SELECT {columns} FROM transactions ORDER BY id")  # noqa: S608  # one text
+        found = [
+            Transaction(row[0], row[1], row[2], row[3], row[4], _data(row[5]), row[6], row[7], row[8])
+            for row in rows
+        ]
+        return [one for one in found if not states or one.state in states]
 
     def steps(self, tx: int) -> list[Step]:
         """Give a transaction's steps in their order."""
@@ -199,10 +205,8 @@ class Journal:
 
     def events(self, tx: int | None = None) -> list[tuple[float, int | None, int | None, str, Any]]:
         """Give what happened, the oldest first."""
-        where = "" if tx is None else "WHERE tx = ?"
-        rows = self._all(
-            f"SELECT time, tx, step, what, data FROM events {where} ORDER BY n", () if tx is None else (tx,)
-        )  # one of two texts
+        query = "SELECT time, tx, step, what, data FROM events WHERE ?1 IS NULL OR tx = ?1 ORDER BY n"
+        rows = self._all(query, (tx,))
         return [(row[0], row[1], row[2], row[3], _data(row[4])) for row in rows]
 
     def _event(self, tx: int | None, step: int | None, what: str, data: Any) -> None:
@@ -238,7 +242,10 @@ class Journal:
 
 @contextmanager
 def open_journal(fs: RootFs, *, wait: float = 0.0) -> Iterator[Journal]:
-    """Open the journal for writing, alone. BusyError while another run has it; StateFolderError if it is not safe."""
+    """Open the journal for writing, alone.
+
+    BusyError while another run has it; StateFolderError if it is not safe.
+    """
     try:
         _make_folder(fs)
         handle = _lock(fs, wait)
@@ -312,7 +319,7 @@ def _lock(fs: RootFs, wait: float) -> int:
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except BlockingIOError as error:  # noqa: PERF203  # it waits anyway
             if time.monotonic() >= end:
                 os.close(handle)
                 raise BusyError(
@@ -388,8 +395,6 @@ def _version(base: sqlite3.Connection) -> None:
 
 def reserve(fs: RootFs) -> None:
     """Take room on the disk that `release` gives back."""
-    from rocm_patch.apply.rootfs import Meta  # noqa: PLC0415  # one name
-
     fs.write(f"{FOLDER}/reserve", iter([bytes(RESERVE)]), Meta(0o600, os.geteuid(), os.getegid()))
 
 

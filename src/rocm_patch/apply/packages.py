@@ -19,6 +19,7 @@ from rocm_patch.apply.managers import Changes, Manager, manager_of
 from rocm_patch.apply.points import reached
 from rocm_patch.apply.rootfs import Meta
 from rocm_patch.apply.snapshot import Entry, look, put_back, take
+from rocm_patch.detect.tree import Tree
 from rocm_patch.errors import ApplyError, AuditError, ChangedSinceError, CheckError, UndoError
 from rocm_patch.plan.actions import Divert, Hold, Packages
 
@@ -84,8 +85,6 @@ class PackagesHandler:
 
     def _real(self, path: str) -> str:
         """Follow links among the folders above a path inside the root, as package managers do."""
-        from rocm_patch.detect.tree import Tree  # noqa: PLC0415  # one function
-
         folder, _, name = path.rpartition("/")
         real = Tree(self.ctx.fs.root).resolve(folder) if folder else "/"
         return f"{(real or folder).rstrip('/')}/{name}"
@@ -161,7 +160,10 @@ class PackagesHandler:
         return found
 
     def undo(self, before: dict[str, Any], after: dict[str, Any], *, later: bool, force: bool) -> None:
-        """Take new packages away, put old files and databases back; or ask the manager, where others came since."""
+        """Take new packages away, put old files and databases back.
+
+        Or ask the manager, where others came since.
+        """
         if not before.get("changes"):
             return
         self._wait_for_manager()
@@ -212,11 +214,12 @@ class PackagesHandler:
         try:
             self.manager.back_to(wanted, list(changes.get("new", {})))
         except CommandError as error:
+            offered = ", ".join(f"{name} {version}" for name, version in wanted.items())
             raise UndoError(
                 "the packages of before cannot be installed again",
                 cause=error.cause,
                 detail=error.detail,
-                step=f"have a repository offer {', '.join(f'{n} {v}' for n, v in wanted.items())}, then rocm-patch rollback again",
+                step=f"have a repository offer {offered}, then call rocm-patch rollback again",
             ) from error
         now = self.manager.installed()
         wrong = [name for name, version in wanted.items() if now.get(name) != version]
@@ -394,7 +397,10 @@ class HoldHandler:
 
 
 class DivertHandler:
-    """Puts a file in the place of a package's, which dpkg-divert moves aside, so that updates go there too."""
+    """Puts a file in the place of a package's.
+
+    Which dpkg-divert moves aside, so that updates go there too.
+    """
 
     def __init__(self, action: Divert, ctx: Context) -> None:
         """Take the action; where there is no dpkg, check() refuses it."""
@@ -424,9 +430,7 @@ class DivertHandler:
     def check(self) -> list[str]:
         """Ask for dpkg, for the source and its hash."""
         if self.ctx.fs.status("/var/lib/dpkg/status") is None:
-            return [
-                f"{self.action.path} can only be moved aside where there is dpkg; install the replacing package instead"
-            ]
+            return [f"{self.action.path} can only be moved aside by dpkg; install the replacing package"]
         source = look(self.ctx.fs, self.action.source)
         if source.kind != "file" or source.sha256 != self.action.sha256:
             return [f"{self.action.source} is absent, or not the file that the plan means"]
@@ -512,7 +516,10 @@ class DivertHandler:
         self._forget(entries, later=later)
 
     def _forget(self, entries: dict[str, Entry], *, later: bool) -> None:
-        """Take the diversion out of dpkg's list: the list of before, or only our three lines of a list that changed."""
+        """Take the diversion out of dpkg's list.
+
+        The list of before, or only our three lines of a list that changed.
+        """
         path = "/var/lib/dpkg/diversions"
         lines = (self.ctx.fs.read(path) or b"").decode("utf-8", "surrogateescape").splitlines(keepends=True)
         groups = [lines[number : number + 3] for number in range(0, len(lines), 3)]

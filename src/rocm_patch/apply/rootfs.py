@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -140,7 +140,7 @@ class RootFs:
         """Give the names in a folder; none if it is absent."""
         try:
             with self.folder(path) as handle:
-                return sorted(os.listdir(handle))
+                return sorted(os.listdir(handle))  # noqa: PTH208  # by descriptor
         except (FileNotFoundError, NotADirectoryError):
             return []
 
@@ -177,7 +177,10 @@ class RootFs:
 
     @staticmethod
     def _dress(handle: int, meta: Meta) -> None:
-        """Give an open file its owner, mode, attributes and date, in the order in which each survives the next."""
+        """Give an open file its owner.
+
+        Mode, attributes and date, in the order in which each survives the next.
+        """
         status = os.fstat(handle)
         if (status.st_uid, status.st_gid) != (meta.uid, meta.gid):
             os.fchown(handle, meta.uid, meta.gid)
@@ -185,7 +188,7 @@ class RootFs:
         for key, value in meta.xattrs.items():
             try:
                 os.setxattr(handle, key, value)
-            except OSError as error:
+            except OSError as error:  # noqa: PERF203
                 if error.errno not in {errno.ENOTSUP, errno.EPERM, errno.EACCES, errno.EINVAL}:
                     raise
         if meta.mtime_ns is not None:
@@ -236,7 +239,10 @@ class RootFs:
             return
 
     def remove(self, path: str) -> None:
-        """Have nothing there: a file or link is unlinked, a folder removed if it is empty; others' files stay."""
+        """Have nothing there: a file or link is unlinked, a folder removed if it is empty.
+
+        Others' files stay.
+        """
         folder, name = _split(path)
         try:
             with self.folder(folder) as parent:
@@ -259,10 +265,8 @@ class RootFs:
 
     @staticmethod
     def _drop(parent: int, name: str) -> None:
-        try:
+        with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=parent)
-        except FileNotFoundError:
-            pass
 
 
 def _parts(path: str) -> list[str]:

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -38,7 +39,10 @@ class Entry:
     xattrs: dict[str, str] = attrs.field(factory=dict)
 
     def same_as(self, other: Entry) -> bool:
-        """Compare what matters to a user of the file: all but the date; a folder's date and a link's mode do not count."""
+        """Compare what matters to a user of the file: all but the date.
+
+        A folder's date and a link's mode do not count.
+        """
         mine, theirs = (attrs.evolve(one, mtime_ns=0, path="") for one in (self, other))
         if self.kind == other.kind == "folder":
             mine, theirs = (attrs.evolve(one, xattrs={}) for one in (mine, theirs))
@@ -62,9 +66,7 @@ class Entry:
             raise StateFolderError(
                 "the journal is damaged", cause="an entry is not of its form", step=REPAIR
             ) from error
-        hexes = entry.sha256 == "" or (
-            len(entry.sha256) == 64 and set(entry.sha256) <= set("0123456789abcdef")
-        )  # of SHA-256
+        hexes = re.fullmatch(r"([0-9a-f]{64})?", entry.sha256) is not None if texts else False
         if entry.kind not in _KINDS or not whole or not texts or not hexes or not entry.path.startswith("/"):
             raise StateFolderError("the journal is damaged", cause="an entry is not of its form", step=REPAIR)
         return entry
@@ -78,7 +80,7 @@ def look(fs: RootFs, path: str, *, hashed: bool = True) -> Entry:
     status = fs.status(path)
     if status is None:
         return Entry(path, "absent")
-    common = {
+    common: dict[str, Any] = {
         "mode": stat.S_IMODE(status.st_mode),
         "uid": status.st_uid,
         "gid": status.st_gid,

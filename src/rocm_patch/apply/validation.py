@@ -1,4 +1,7 @@
-"""The quick validation on the card, as verification of what was installed: `rocm-patch validate` in a process of its own."""
+"""The quick validation on the card, as verification of what was installed.
+
+`rocm-patch validate` in a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,9 @@ def quick(python: str) -> list[str]:
     """Run the quick tier with this Python's torch; give what speaks against what was installed."""
     with tempfile.TemporaryDirectory(prefix="rocm-patch-validate-") as folder:
         try:
+            words = ["validate", "--tier", "quick", "--python", python, "--report", folder]
             done = subprocess.run(
-                [sys.executable, "-m", "rocm_patch", "validate", "--tier", "quick", "--python", python, "--report", folder],
+                [sys.executable, "-m", "rocm_patch", *words],
                 stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_SECONDS,
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:

@@ -89,7 +89,7 @@ def _plain(text: str) -> str:
     metavar="PATH",
     help="Validate with this Python's torch when GPU libraries were installed.",
 )
-def apply(  # noqa: C901  # one line for each of a caller's choices
+def apply(
     *,
     plan: Path | None,
     root: Path,
@@ -238,7 +238,7 @@ def status(*, root: Path, as_json: bool) -> None:
         click.echo("nothing is applied")
     if state.verified_at is not None:
         click.echo(
-            f"verified        {_date(state.verified_at)}  {'all as it was left' if state.verified else 'not as it was left'}"
+            f"verified        {_date(state.verified_at)}  {'as' if state.verified else 'not as'} it was left"
         )
     for line in [*state.findings, *state.notices]:
         click.echo(_plain(f"  {line}"))
@@ -291,7 +291,9 @@ def history(*, number: int | None, root: Path, as_json: bool) -> None:
         if number is None:
             click.echo(
                 _plain(
-                    f"{row['id']:>4}  {_date(row['begun'])}  {row['kind']:<8} {row['state']:<12} {row['who']}  {str(row['note']).partition(chr(10))[0]}"
+                    f"{row['id']:>4}  {_date(row['begun'])}  {row['kind']:<8} {row['state']:<12} "
+                    f"{row['who']}  "
+                    f"{str(row['note']).partition(chr(10))[0]}"
                 )
             )
         else:
@@ -380,6 +382,4 @@ def unhold(*, packages: tuple[str, ...], root: Path, wait: float) -> None:
 
 
 def _date(time: Any) -> str:
-    return (
-        dt.datetime.fromtimestamp(time, dt.timezone.utc).astimezone().strftime("%Y-%m-%d %H:%M")
-    )
+    return dt.datetime.fromtimestamp(time, dt.timezone.utc).astimezone().strftime("%Y-%m-%d %H:%M")

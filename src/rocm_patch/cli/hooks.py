@@ -67,7 +67,7 @@ def policy(*, policy: str, root: Path, wait: float) -> None:
 @click.argument("manager", type=_MANAGERS)
 @ROOT
 def notice(*, manager: str, root: Path) -> None:
-    """Called by a hook: say what MANAGER replaced. Always ends well."""
+    """Say what MANAGER replaced; hooks call this. Always ends well."""
     from rocm_patch.hooks.notice import notice as look  # noqa: PLC0415
 
     for line in look(manager, root):

@@ -1,4 +1,7 @@
-"""Which file each package manager's hook is, where it goes, and with which command in it. Knows nothing of updates."""
+"""Which file each package manager's hook is, where it goes, and with which command in it.
+
+Knows nothing of updates.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 _DATA = Path(__file__).parent / "data"
 _COMMAND = re.compile(r"(/[A-Za-z0-9_+.-]{1,80}){1,12}")
-_PLACES = {
+_PLACES: dict[str, tuple[tuple[str, str, int], ...]] = {
     "apt": (("apt.conf", "/etc/apt/apt.conf.d/99rocm-patch", 0o644),),
     "dnf5": (("dnf5.actions", "/etc/dnf/libdnf5-plugins/actions.d/rocm-patch.actions", 0o644),),
     "zypper": (("zypper-commit.py.in", "/usr/lib/zypp/plugins/commit/rocm-patch", 0o755),),

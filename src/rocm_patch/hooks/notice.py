@@ -1,5 +1,6 @@
-"""Looks, after an update, whether what rocm-patch installed is still there; says so and acts by the owner's choice.
+"""Looks, after an update, whether what rocm-patch installed is still there.
 
+Says so and acts by the owner's choice.
 Never raises, and never fails the package manager that called.
 """
 
@@ -20,7 +21,7 @@ _SHOWN = 6
 _UNIT = "rocm-patch-reapply.service"
 
 
-def notice(manager: str, root: Path) -> list[str]:
+def notice(manager: str, root: Path) -> list[str]:  # noqa: PLR0911  # one for each outcome
     """Give the lines to print; none where all is as it was left."""
     if os.environ.get("ROCM_PATCH_ACTIVE"):
         return []
@@ -46,12 +47,12 @@ def notice(manager: str, root: Path) -> list[str]:
                 ctx.journal.set("pending", "yes")
                 lines.append(
                     "  it is applied again when the package manager has ended"
-                    if _start(ctx.fs.live)
+                    if _start(live=ctx.fs.live)
                     else "  apply it again: sudo rocm-patch apply --again"
                 )
             else:
                 lines.append(
-                    "  apply it again: sudo rocm-patch apply --again    go back to stock: sudo rocm-patch rollback --force"
+                    "  again: sudo rocm-patch apply --again; back to stock: sudo rocm-patch rollback --force"
                 )
             engine.publish(ctx)
             return lines
@@ -61,7 +62,7 @@ def notice(manager: str, root: Path) -> list[str]:
         return [f"rocm-patch: could not look whether its work is still there: {str(error).splitlines()[0]}"]
 
 
-def _start(live: bool) -> bool:  # noqa: FBT001  # one flag
+def _start(*, live: bool) -> bool:  # one flag
     """Have systemd start the unit; False where there is none."""
     systemctl = shutil.which("systemctl")
     if not live or systemctl is None or not Path("/run/systemd/system").is_dir():

@@ -150,7 +150,10 @@ class Hold(Strict):
 
 
 class Hook(Strict):
-    """Have the package manager tell rocm-patch of updates. The files are rocm-patch's own, none of the plan's."""
+    """Have the package manager tell rocm-patch of updates.
+
+    The files are rocm-patch's own, none of the plan's.
+    """
 
     kind: Literal["hook"]
     manager: Literal["apt", "dnf", "dnf5", "zypper"]
@@ -176,7 +179,7 @@ KINDS: dict[str, type[Strict]] = {
 }
 
 
-def in_words(action: Any) -> str:
+def in_words(action: Any) -> str:  # noqa: PLR0911  # one for each kind
     """Say in one line what an action does."""
     match action:
         case WriteFile():

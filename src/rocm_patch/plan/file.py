@@ -66,7 +66,10 @@ def parse_plan(data: bytes, name: str = "the plan") -> Plan:
 
 
 def read_plan(place: Path, *, root: Path, trusted: bool | None = None) -> Plan:
-    """Read a plan file for acting on it. As root (or with `trusted=False`) it must be root's own or signed."""
+    """Read a plan file for acting on it.
+
+    As root (or with `trusted=False`) it must be root's own or signed.
+    """
     data, status = _read(place)
     strict = os.geteuid() == 0 if trusted is None else not trusted
     signature = next(
@@ -86,13 +89,16 @@ def read_plan(place: Path, *, root: Path, trusted: bool | None = None) -> Plan:
             raise PlanTrustError(
                 f"{place} is not trusted",
                 cause=f"{cause}, and there is no signature beside it",
-                step=f"review it, then: sudo install -o root -m 0644 {place} /root/ ; or have it signed: gpg --detach-sign --armor {place}",
+                step=f"review it and copy it as root, or have it signed: gpg --detach-sign --armor {place}",
             )
     return parse_plan(data, str(place))
 
 
 def _read(place: Path) -> tuple[bytes, os.stat_result]:
-    """Read a regular file that the last part of the path names itself, and its state from the same open file."""
+    """Read a regular file that the last part of the path names itself.
+
+    And its state from the same open file.
+    """
     try:
         handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
@@ -120,7 +126,10 @@ def sign(place: Path, key: str) -> Path:
         )
     signature = Path(f"{place}.asc")
     done = subprocess.run(
-        [gpg, "--batch", "--yes", "--local-user", key, "--armor", "--output", str(signature), "--detach-sign", "--", str(place)],
+        [
+            *(gpg, "--batch", "--yes", "--local-user", key, "--armor"),
+            *("--output", str(signature), "--detach-sign", "--", str(place)),
+        ],
         stdin=subprocess.DEVNULL, capture_output=True, check=False,
     )  # fmt: skip
     if done.returncode:

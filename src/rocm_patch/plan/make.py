@@ -1,4 +1,7 @@
-"""Makes the plan: evaluates each rule over the facts, fills the blanks of actions, settles conflicts and order."""
+"""Makes the plan.
+
+Evaluates each rule over the facts, fills the blanks of actions, settles conflicts and order.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from rocm_patch import __version__
 from rocm_patch.plan.actions import Action
 from rocm_patch.plan.conditions import Facts, Value, parse
-from rocm_patch.plan.model import Item, Plan, digest_of
+from rocm_patch.plan.model import Item, Plan, State, digest_of
 from rocm_patch.plan.rules import BLANK, Rule, Way, in_order, load_rules
 
 _ACTION: TypeAdapter[Any] = TypeAdapter(Action)
@@ -32,7 +35,7 @@ def make_plan(facts: Facts, rules: dict[str, Rule] | None = None) -> Plan:
     )
 
 
-def judge(rule: Rule, facts: Facts) -> Item | None:
+def judge(rule: Rule, facts: Facts) -> Item | None:  # noqa: PLR0911  # one for each outcome
     """Give what one rule says; None where it does not concern the machine."""
     applies = parse(rule.applies).holds(facts)
     if applies is False:
@@ -75,10 +78,10 @@ def _with_way(rule: Rule, way: Way, base: dict[str, Any], facts: Facts) -> Item:
         cause = error.errors()[0]
         said = texts | {"why": f"Not done by rocm-patch: {cause['msg']}"[:600]}
         return Item(state="impossible", commands=_lines(way.commands, facts), **said)
-    state = ("optional" if rule.need == "optional" else "needed") if actions else "by-hand"
+    state: State = ("optional" if rule.need == "optional" else "needed") if actions else "by-hand"
     return Item(
         state=state, actions=actions, commands=_lines(way.commands, facts), afterwards=way.afterwards, **texts
-    )  # type: ignore[arg-type]  # one of State's words
+    )
 
 
 def _settle(items: dict[str, Item], rules: dict[str, Rule]) -> None:

@@ -1,4 +1,7 @@
-"""A plan: what a machine needs and why, bound to the facts that it was made from. Plain data, no logic of rules."""
+"""A plan: what a machine needs and why, bound to the facts that it was made from.
+
+Plain data, no logic of rules.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ class Item(Strict):
 class Plan(Strict):
     """Items in the order of doing."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     made_by: Text
     made_at: Text
     facts: Annotated[dict[FactName, FactValue], Field(max_length=500)]

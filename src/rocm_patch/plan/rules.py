@@ -163,7 +163,10 @@ def _load(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> dict[str, R
 
 
 def in_order(rules: dict[str, Rule]) -> list[str]:
-    """Order rules so that each follows those in its `after` and `needs`; else by rank. DataError for a circle."""
+    """Order rules so that each follows those in its `after` and `needs`; else by rank.
+
+    DataError for a circle.
+    """
     done: list[str] = []
     waiting = dict(rules)
     while waiting:

@@ -48,9 +48,7 @@ def show_plan(plan: Plan, console: Console) -> None:
     if not plan.items:
         console.print("No rule concerns this machine.")
     elif count:
-        console.print(
-            f"\n{count} item(s) for `sudo rocm-patch apply`; see first what it would do: rocm-patch apply --dry-run"
-        )
+        console.print(f"\n{count} item(s) for `sudo rocm-patch apply`; it changes nothing with --dry-run")
 
 
 def _show_item(item: Item, console: Console) -> None:

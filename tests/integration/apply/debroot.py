@@ -1,7 +1,11 @@
-"""A Debian root made for one test: dpkg's folders, a shell for maintainer scripts, and a repository of tiny packages."""
+"""A Debian root made for one test.
+
+Dpkg's folders, a shell for maintainer scripts, and a repository of tiny packages.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -10,10 +14,22 @@ from pathlib import Path
 from tests.unit.apply.kit import make_root
 
 _FOLDERS = (
-    "var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers", "var/lib/dpkg/parts", "var/lib/dpkg/alternatives",
-    "var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/log/apt", "etc/apt/preferences.d",
-    "etc/apt/trusted.gpg.d", "usr/bin", "usr/lib", "tmp", "dev", "opt",
-)  # fmt: skip
+    "var/lib/dpkg/info",
+    "var/lib/dpkg/updates",
+    "var/lib/dpkg/triggers",
+    "var/lib/dpkg/parts",
+    "var/lib/dpkg/alternatives",
+    "var/lib/apt/lists/partial",
+    "var/cache/apt/archives/partial",
+    "var/log/apt",
+    "etc/apt/preferences.d",
+    "etc/apt/trusted.gpg.d",
+    "usr/bin",
+    "usr/lib",
+    "tmp",
+    "dev",
+    "opt",
+)
 
 
 def make_debian(folder: Path, repository: Path) -> Path:
@@ -88,8 +104,10 @@ def make_deb(
 
 
 def index(repository: Path) -> None:
-    """Write the repository's Packages by hand: dpkg-scanpackages is in a package that a bare machine lacks."""
-    import hashlib
+    """Write the repository's Packages by hand.
+
+    Dpkg-scanpackages is in a package that a bare machine lacks.
+    """
 
     paragraphs = []
     for deb in sorted(repository.glob("*.deb")):
@@ -114,6 +132,13 @@ def apt(root: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
         f'DPkg::Options {{ "--root={root}"; "--log={root}/var/log/dpkg.log"; }};\n'
     )
     return subprocess.run(
-        ["apt-get", "--yes", *words], env={"APT_CONFIG": str(conf), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
-        check=True, capture_output=True,
-    )  # fmt: skip
+        ["apt-get", "--yes", *words],
+        env={
+            "APT_CONFIG": str(conf),
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "LC_ALL": "C.UTF-8",
+            "DEBIAN_FRONTEND": "noninteractive",
+        },
+        check=True,
+        capture_output=True,
+    )

@@ -23,17 +23,32 @@ def make_rpm(
     number, _, release = version.partition("-")
     spec = work / f"{name}.spec"
     spec.write_text(
-        f"Name: {name}\nVersion: {number}\nRelease: {release}\nSummary: test\nLicense: MIT\nBuildArch: noarch\nAutoReqProv: no\n{fields}\n"
+        f"Name: {name}\nVersion: {number}\nRelease: {release}\nSummary: test\n"
+        f"License: MIT\nBuildArch: noarch\nAutoReqProv: no\n{fields}\n"
         f"%description\ntest\n%install\nmkdir -p %{{buildroot}}\ncp -a {root}/. %{{buildroot}}/\n%files\n"
         + "".join(f"{path}\n" for path in files)
         + scripts
     )
     repository.mkdir(parents=True, exist_ok=True)
     subprocess.run(
-        ["rpmbuild", "-bb", "--define", f"_topdir {work}/top", "--define", f"_rpmdir {repository}", "--define", "_rpmfilename %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm",
-         "--define", "_binary_payload w0.gzdio", "--define", "__os_install_post %{nil}", str(spec)],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "rpmbuild",
+            "-bb",
+            "--define",
+            f"_topdir {work}/top",
+            "--define",
+            f"_rpmdir {repository}",
+            "--define",
+            "_rpmfilename %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm",
+            "--define",
+            "_binary_payload w0.gzdio",
+            "--define",
+            "__os_install_post %{nil}",
+            str(spec),
+        ],
+        check=True,
+        capture_output=True,
+    )
 
 
 def index(repository: Path) -> None:
@@ -78,9 +93,25 @@ def make_rpm_root(folder: Path, repository: Path, kind: str) -> Path:
 def manager(root: Path, kind: str, *words: str) -> subprocess.CompletedProcess[bytes]:
     """Run dnf or zypper on the root, as its owner would."""
     start = {
-        "dnf": ["dnf", "--assumeyes", "--installroot", str(root), f"--setopt=reposdir={root}/etc/yum.repos.d", "--config", f"{root}/etc/dnf/dnf.conf", "--releasever", "42"],
-        "zypper": ["zypper", "--root", str(root), "--non-interactive", *(["--no-refresh"] if words[0] != "refresh" else [])],
-    }[kind]  # fmt: skip
+        "dnf": [
+            "dnf",
+            "--assumeyes",
+            "--installroot",
+            str(root),
+            f"--setopt=reposdir={root}/etc/yum.repos.d",
+            "--config",
+            f"{root}/etc/dnf/dnf.conf",
+            "--releasever",
+            "42",
+        ],
+        "zypper": [
+            "zypper",
+            "--root",
+            str(root),
+            "--non-interactive",
+            *(["--no-refresh"] if words[0] != "refresh" else []),
+        ],
+    }[kind]
     return subprocess.run(
         [*start, *words],
         check=True,

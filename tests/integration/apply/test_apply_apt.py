@@ -1,4 +1,7 @@
-"""apt and dpkg act for real in a root made here; whatever happens, the root is then new or byte for byte as before."""
+"""apt and dpkg act for real in a root made here.
+
+Whatever happens, the root is then new or byte for byte as before.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from tests.integration.apply.debroot import apt
 from tests.unit.apply.kit import apply, describe, killed_at, options, recover
 
 from rocm_patch.apply import engine, front
+from rocm_patch.apply.managers import manager_of
 from rocm_patch.errors import ApplyError, ChangedSinceError, CheckError, UndoError
 from rocm_patch.hooks.notice import notice
 from rocm_patch.plan.actions import Divert, Hold, Hook, Packages
@@ -88,9 +92,17 @@ def test_broken_network_touches_nothing(debian: Path) -> None:
 def test_held_lock_refuses(debian: Path) -> None:
     place = debian / "var/lib/dpkg/lock-frontend"
     child = subprocess.Popen(
-        [sys.executable, "-c", "import fcntl,sys,time; f=open(sys.argv[1],'w'); fcntl.lockf(f, fcntl.LOCK_EX); print('held', flush=True); time.sleep(60)", str(place)],
+        [
+            sys.executable,
+            "-c",
+            (
+                "import fcntl,sys,time; f=open(sys.argv[1],'w'); fcntl.lockf(f, fcntl.LOCK_EX);"
+                "print('held', flush=True); time.sleep(60)"
+            ),
+            str(place),
+        ],
         stdout=subprocess.PIPE,
-    )  # fmt: skip
+    )
     try:
         assert child.stdout is not None
         assert child.stdout.readline() == b"held\n"
@@ -192,12 +204,13 @@ def test_another_source_than_the_plans_is_refused(debian: Path) -> None:
     assert (debian / LIBRARY).read_text() == "stock 1\n"
 
 
-def test_maintainer_script_that_takes_everything_down(debian: Path, repository: Path) -> None:
+def test_maintainer_script_that_takes_everything_down(debian: Path) -> None:
     """A power cut in the middle of dpkg: the whole group of processes is killed while a postinst runs."""
     before = describe(debian)
     (debian / "opt/pause").touch()
     code = (
-        "import sys; from pathlib import Path; from tests.unit.apply.kit import apply; from rocm_patch.plan.actions import Packages;"
+        "import sys; from pathlib import Path; from tests.unit.apply.kit import apply;"
+        "from rocm_patch.plan.actions import Packages;"
         "apply(Path(sys.argv[1]), [('rule', Packages(kind='packages', install=['rocblas', 'sleeper']))])"
     )
     child = subprocess.Popen(
@@ -242,8 +255,11 @@ def points_of(root: Path, actions: list[tuple[str, Any]]) -> list[str]:
 
 
 @pytest.mark.parametrize("what", ["upgrade", "divert"])
-def test_kill_at_every_point(debian: Path, pristine: Path, what: str) -> None:
-    """Every point from the snapshots on; before them nothing of the packages is touched, which the file tests cover."""
+def test_kill_at_every_point(debian: Path, what: str) -> None:
+    """Every point from the snapshots on.
+
+    Before them nothing of the packages is touched, which the file tests cover.
+    """
     actions = packages("rocblas", "helper") if what == "upgrade" else divert(debian)
     start = debian.with_name("start")
     shutil.rmtree(start, ignore_errors=True)
@@ -254,7 +270,7 @@ def test_kill_at_every_point(debian: Path, pristine: Path, what: str) -> None:
     if what == "upgrade":
         first = names.index("packages downloaded") + 1
     undone = 0
-    # Points inside the keeping of one file after another are alike: two files are taken, then the rest by its last.
+    # Points inside the keeping of one file after another are alike: the first two and the last are taken.
     keeping = [number for number, name in enumerate(names, 1) if "/snapshots/" in name]
     skipped = set(keeping[6:-3])
     for number in range(first, len(names) + 1):
@@ -282,6 +298,4 @@ def test_lock_helper_sees_our_own_lock_as_none(debian: Path) -> None:
     with (debian / "var/lib/dpkg/lock-frontend").open("w") as stream:
         fcntl.lockf(stream, fcntl.LOCK_EX)
         with engine.session(options(debian)) as ctx:
-            from rocm_patch.apply.managers import manager_of
-
             assert manager_of(ctx).lock_holder() is None

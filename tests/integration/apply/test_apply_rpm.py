@@ -83,7 +83,7 @@ def test_hold_keeps_the_version_and_is_undone(system: tuple[str, Path]) -> None:
     assert describe(root) == before
 
 
-def test_update_by_the_owner_is_noticed(system: tuple[str, Path], rpms: Path) -> None:
+def test_update_by_the_owner_is_noticed(system: tuple[str, Path]) -> None:
     kind, root = system
     apply(root, packages("rocblas"))
     words = (

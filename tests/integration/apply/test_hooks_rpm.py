@@ -55,10 +55,26 @@ def test_dnf_tells(repo: Path, room: Path) -> None:
     plugin = installed(root, "dnf", rocm_patch(room))
     assert plugin.parent == root / "usr/lib/python3.13/site-packages/dnf-plugins"
     done = subprocess.run(
-        ["dnf", "--assumeyes", "--installroot", str(root), f"--setopt=reposdir={root}/etc/yum.repos.d", "--config", f"{root}/etc/dnf/dnf.conf", "--releasever", "42",
-         f"--setopt=pluginpath={plugin.parent}", "--setopt=plugins=1", "downgrade", "rocblas-4.4.0-47"],
-        capture_output=True, text=True, check=False, env=environment(),
-    )  # fmt: skip
+        [
+            "dnf",
+            "--assumeyes",
+            "--installroot",
+            str(root),
+            f"--setopt=reposdir={root}/etc/yum.repos.d",
+            "--config",
+            f"{root}/etc/dnf/dnf.conf",
+            "--releasever",
+            "42",
+            f"--setopt=pluginpath={plugin.parent}",
+            "--setopt=plugins=1",
+            "downgrade",
+            "rocblas-4.4.0-47",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+    )
     assert done.returncode == 0, done.stderr
     assert "this run of dnf replaced what rocm-patch had set up" in done.stdout + done.stderr
     assert "rocblas is 4.4.0-47, and was 4.4.0-47+gfx1010.1" in done.stdout + done.stderr
@@ -70,22 +86,33 @@ def test_dnf_tells(repo: Path, room: Path) -> None:
 def test_zypper_tells(repo: Path, room: Path) -> None:
     root = make_rpm_root(room / "hook-zypper", repo, "zypper")
     apply(root, [("rule", Packages(kind="packages", install=["rocblas"]))])
-    plugin = installed(root, "zypper", rocm_patch(room))
-    # libzypp calls plugins only for the running system: in a mount namespace, the root's folders take its place.
-    shown = ("etc/zypp", "var/lib/rpm", "var/lib/zypp", "var/cache/zypp", "opt", "usr/lib/zypp/plugins/commit")
+    installed(root, "zypper", rocm_patch(room))
+    # libzypp calls plugins for the running system only: in a mount namespace the root stands in for it.
+    shown = (
+        "etc/zypp",
+        "var/lib/rpm",
+        "var/lib/zypp",
+        "var/cache/zypp",
+        "opt",
+        "usr/lib/zypp/plugins/commit",
+    )
     made = []
     for name in shown:
         (root / name).mkdir(parents=True, exist_ok=True)
         place = Path("/", name)
         made += [one for one in (place, *place.parents) if not one.exists()]
         place.mkdir(parents=True, exist_ok=True)
-    script = f'root=$1; shift; for one in {" ".join(shown)}; do mount --bind "$root/$one" "/$one" || exit 9; done; exec "$@"'
+    each = f'for one in {" ".join(shown)}; do mount --bind "$root/$one" "/$one" || exit 9; done'
+    script = f'root=$1; shift; {each}; exec "$@"'
     words = ["zypper", "--non-interactive", "--no-refresh", "install", "--oldpackage", "rocblas=4.4.0-47"]
     try:
         done = subprocess.run(
             ["unshare", "--mount", "sh", "-c", script, "sh", str(root), *words],
-            capture_output=True, text=True, check=False, env=environment(ROCM_PATCH_ROOT=str(root)),
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment(ROCM_PATCH_ROOT=str(root)),
+        )
     finally:
         for one in sorted(made, reverse=True):
             one.rmdir()

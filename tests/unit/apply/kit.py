@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import stat
@@ -12,7 +13,7 @@ from typing import Any
 from rocm_patch.apply import engine, points
 from rocm_patch.plan.actions import Hook, JoinGroup, RemoveFile, UnsetVariable, WriteFile
 
-#: Our own folder; the logs of package managers, which tell what happened and are not rewritten; files that are only locks.
+#: Our own folder; logs of package managers, which tell what happened; files that are only locks.
 OURS = (
     "var/lib/rocm-patch",
     "var/log",
@@ -67,10 +68,9 @@ def make_root(folder: Path) -> Path:
     (folder / "etc/gshadow").chmod(0o640)
     (folder / "etc/modprobe.d/old.conf").chmod(0o600)
     os.utime(folder / "etc/environment", ns=(1_600_000_000_123_456_789, 1_600_000_000_123_456_789))
-    try:
+    # A file system may have no attributes; the comparison then has none on either side.
+    with contextlib.suppress(OSError):
         os.setxattr(folder / "etc/profile.d/rocm.sh", "user.note", b"kept")
-    except OSError:
-        pass  # a file system without attributes; the comparison then has none on either side
     (folder / "var/lib").mkdir(parents=True)
     (folder / "etc/apt/apt.conf.d").mkdir(parents=True)
     return folder
@@ -80,12 +80,27 @@ def file_actions() -> list[tuple[str, Any]]:
     """Give actions of every kind that needs no package manager."""
     return [
         ("groups", JoinGroup(kind="join-group", groups=["render", "video"], user="ada")),
-        ("new", WriteFile(kind="write-file", path="/etc/udev/rules.d/70-rocm-patch-kfd.rules", content="rule\n")),
-        ("unset", UnsetVariable(kind="unset-variable", name="HSA_OVERRIDE_GFX_VERSION", files=["/etc/environment", "/etc/profile.d/rocm.sh"])),
-        ("changed", WriteFile(kind="write-file", path="/etc/modprobe.d/old.conf", content="options amdgpu cwsr_enable=0\n")),
+        (
+            "new",
+            WriteFile(kind="write-file", path="/etc/udev/rules.d/70-rocm-patch-kfd.rules", content="rule\n"),
+        ),
+        (
+            "unset",
+            UnsetVariable(
+                kind="unset-variable",
+                name="HSA_OVERRIDE_GFX_VERSION",
+                files=["/etc/environment", "/etc/profile.d/rocm.sh"],
+            ),
+        ),
+        (
+            "changed",
+            WriteFile(
+                kind="write-file", path="/etc/modprobe.d/old.conf", content="options amdgpu cwsr_enable=0\n"
+            ),
+        ),
         ("gone", RemoveFile(kind="remove-file", path="/etc/profile.d/rocm.sh")),
         ("hooks", Hook(kind="hook", manager="apt")),
-    ]  # fmt: skip
+    ]
 
 
 def options(root: Path, **more: Any) -> engine.Options:

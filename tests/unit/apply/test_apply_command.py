@@ -14,8 +14,12 @@ from click.testing import CliRunner, Result
 from tests.unit.apply.kit import describe
 from tests.unit.detect import kit
 
+from rocm_patch.apply.front import Choice, actions_of, choose
 from rocm_patch.cli import root as command
 from rocm_patch.errors import RocmPatchError
+from rocm_patch.plan.actions import Hold
+from rocm_patch.plan.machine import plan_for
+from rocm_patch.plan.model import Item
 
 MACHINE = "rx5700xt-ubuntu-24.04-amd-6.2-override"
 
@@ -101,9 +105,6 @@ def test_choice(tree: Path) -> None:
 
 
 def test_a_need_that_is_left_out(tree: Path) -> None:
-    from rocm_patch.apply.front import Choice, choose
-    from rocm_patch.plan.machine import plan_for
-    from rocm_patch.plan.model import Item
 
     plan, _ = plan_for(tree)
     item = Item.model_validate(
@@ -161,9 +162,6 @@ def test_hooks_and_policy(tree: Path) -> None:
 
 
 def test_hold_of_the_policy_is_part_of_the_transaction() -> None:
-    from rocm_patch.apply.front import actions_of
-    from rocm_patch.plan.actions import Hold
-    from rocm_patch.plan.model import Item
 
     item: Any = Item.model_validate(
         {

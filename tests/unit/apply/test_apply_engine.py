@@ -1,9 +1,14 @@
-"""Transactions of file actions: what they do, what they refuse, how they fail, and that they leave no trace when undone."""
+"""Transactions of file actions.
+
+What they do, what they refuse, how they fail, and that they leave no trace when undone.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +22,9 @@ from hypothesis import strategies as st
 from tests.unit.apply.kit import apply, describe, file_actions, make_root, options
 
 from rocm_patch.apply import engine
+from rocm_patch.apply.checks import gpu_users
+from rocm_patch.apply.context import escaped
+from rocm_patch.apply.files import FileHandler
 from rocm_patch.errors import (
     ApplyError,
     BusyError,
@@ -28,7 +36,8 @@ from rocm_patch.errors import (
     UsageError,
 )
 from rocm_patch.machine_state import machine_state
-from rocm_patch.plan.actions import DropLines, JoinGroup, RemoveFile, UnsetVariable, WriteFile
+from rocm_patch.plan.actions import DropLines, Hook, JoinGroup, RemoveFile, UnsetVariable, WriteFile
+from rocm_patch.plan.show import plain
 
 STATE = "var/lib/rocm-patch"
 
@@ -90,12 +99,25 @@ _LINES = st.lists(
 )
 _FILES = ["/etc/environment", "/etc/profile.d/a.sh", "/etc/modprobe.d/b.conf", "/etc/environment.d/c.conf"]
 _ACTIONS = st.one_of(
-    st.builds(lambda p, c: WriteFile(kind="write-file", path=p, content=c), st.sampled_from(_FILES), st.text("ab\n", max_size=9)),
+    st.builds(
+        lambda p, c: WriteFile(kind="write-file", path=p, content=c),
+        st.sampled_from(_FILES),
+        st.text("ab\n", max_size=9),
+    ),
     st.builds(lambda p: RemoveFile(kind="remove-file", path=p), st.sampled_from(_FILES)),
-    st.builds(lambda p: UnsetVariable(kind="unset-variable", name="HSA_OVERRIDE_GFX_VERSION", files=p), st.lists(st.sampled_from(_FILES), min_size=1, max_size=4)),
-    st.builds(lambda p: DropLines(kind="drop-lines", words=["blacklist", "amdgpu"], files=p), st.lists(st.sampled_from(_FILES), min_size=1, max_size=4)),
-    st.builds(lambda g: JoinGroup(kind="join-group", groups=g, user="ada"), st.lists(st.sampled_from(["render", "video"]), min_size=1, max_size=2, unique=True)),
-)  # fmt: skip
+    st.builds(
+        lambda p: UnsetVariable(kind="unset-variable", name="HSA_OVERRIDE_GFX_VERSION", files=p),
+        st.lists(st.sampled_from(_FILES), min_size=1, max_size=4),
+    ),
+    st.builds(
+        lambda p: DropLines(kind="drop-lines", words=["blacklist", "amdgpu"], files=p),
+        st.lists(st.sampled_from(_FILES), min_size=1, max_size=4),
+    ),
+    st.builds(
+        lambda g: JoinGroup(kind="join-group", groups=g, user="ada"),
+        st.lists(st.sampled_from(["render", "video"]), min_size=1, max_size=2, unique=True),
+    ),
+)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -106,8 +128,10 @@ _ACTIONS = st.one_of(
 def test_apply_then_rollback_is_nothing(
     room: Path, files: dict[str, tuple[list[str], int]], runs: list[list[Any]]
 ) -> None:
-    """Whatever the files and the actions are: each rollback gives the tree before its apply, byte for byte."""
-    import shutil
+    """Whatever the files and the actions are.
+
+    Each rollback gives the tree before its apply, byte for byte.
+    """
 
     shutil.rmtree(room / "any", ignore_errors=True)
     root = make_root(room / "any")
@@ -129,7 +153,6 @@ def test_apply_then_rollback_is_nothing(
 
 
 def test_failure_in_the_middle_puts_all_back(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rocm_patch.apply.files import FileHandler
 
     before = describe(root)
     real = FileHandler.do
@@ -148,7 +171,6 @@ def test_failure_in_the_middle_puts_all_back(root: Path, monkeypatch: pytest.Mon
 
 
 def test_interrupt_puts_all_back(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rocm_patch.apply.files import FileHandler
 
     before = describe(root)
     monkeypatch.setattr(FileHandler, "verify", lambda *_words: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -281,7 +303,8 @@ def test_hard_links_are_not_parted(root: Path) -> None:
 
 def test_another_run_is_waited_for_or_refused(root: Path) -> None:
     apply(root, [write()])
-    code = "import fcntl,sys,time; f=open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print('x', flush=True); time.sleep(float(sys.argv[2]))"
+    code = "import fcntl,sys,time; f=open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX);"
+    code += "print('x', flush=True); time.sleep(float(sys.argv[2]))"
     child = subprocess.Popen(
         [sys.executable, "-c", code, str(root / STATE / "lock"), "2"], stdout=subprocess.PIPE
     )
@@ -295,8 +318,6 @@ def test_another_run_is_waited_for_or_refused(root: Path) -> None:
 
 def test_programs_on_the_gpu(root: Path, room: Path) -> None:
     """A package under a running program is a reason against; a variable for the next login is none."""
-    from rocm_patch.apply.checks import gpu_users
-    from rocm_patch.plan.actions import Hook
 
     fd = room / "proc/4242/fd"
     fd.mkdir(parents=True)
@@ -329,7 +350,6 @@ def test_unknown_user_and_root_alone(root: Path) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_journal_is_said_and_never_believed(room: Path, data: st.DataObject) -> None:
-    import shutil
 
     base = room / "damaged"
     if not base.exists():
@@ -347,10 +367,8 @@ def test_a_damaged_journal_is_said_and_never_believed(room: Path, data: st.DataO
     )
     state = machine_state(victim)
     assert state.unknown or state.known or not state.applied
-    try:
+    with contextlib.suppress(StateFolderError, CheckError, UndoError, UsageError, ChangedSinceError):
         engine.rollback(options(victim))
-    except (StateFolderError, CheckError, UndoError, UsageError, ChangedSinceError):
-        pass
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -371,7 +389,10 @@ def test_a_damaged_journal_is_said_and_never_believed(room: Path, data: st.DataO
     )
 )
 def test_any_record_of_a_step_is_read_or_refused(room: Path, record: Any) -> None:
-    """A line of the journal that is no longer what we wrote must end in an explained error, and must not change the tree."""
+    """A line of the journal that is no longer what we wrote must end in an explained error.
+
+    And must not change the tree.
+    """
     root = room / "record"
     if not root.exists():
         make_root(root)
@@ -384,18 +405,14 @@ def test_any_record_of_a_step_is_read_or_refused(room: Path, record: Any) -> Non
     base.execute("UPDATE transactions SET state = 'undoing', note = ''")
     base.commit()
     base.close()
-    try:
+    with contextlib.suppress(ApplyError, UsageError):
         engine.rollback(options(root))
-    except (ApplyError, UsageError):
-        pass
     after = describe(root)
     outside = {key for key in {*before, *after} if before.get(key) != after.get(key)}
     assert outside <= {"etc/modprobe.d/a.conf"}, outside
 
 
 def test_log_lines_cannot_be_faked() -> None:
-    from rocm_patch.apply.context import escaped
-    from rocm_patch.plan.show import plain
 
     assert escaped(b"a\x1b[31mred\x07\r\nnext\xff") == "a\\x1b[31mred\\x07\nnext\\xff"
     assert plain("a\x1b[2J\nerror: x\u202e") == "a\ufffd[2J\ufffderror: x\ufffd"

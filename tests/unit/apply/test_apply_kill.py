@@ -1,4 +1,7 @@
-"""kill -9 at every point of applying, rolling back and recovering: the next call finishes or undoes, byte for byte."""
+"""kill -9 at every point of applying, rolling back and recovering.
+
+The next call finishes or undoes, byte for byte.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ def fresh(start: Path, name: str = "victim") -> Path:
 def every_point(
     start: Path, work: Callable[[Path], object], settle: Callable[[Path], object], states: list[Tree]
 ) -> tuple[int, list[int]]:
-    """Kill `work` at each point on a fresh copy, settle, and see one of the states; give the points, and which state came when."""
+    """Kill `work` at each point on a fresh copy, settle, and see one of the states.
+
+    Give the points, and which state came when.
+    """
     number, seen = 0, []
     while True:
         number += 1
@@ -98,7 +104,7 @@ def test_kill_while_recovering(start: Path) -> None:
     while not (half / "etc/modprobe.d/old.conf").read_text().startswith("options amdgpu cwsr"):
         number += 1
         half = fresh(start, "half")
-        assert killed_at(number, lambda: apply(half, file_actions()))
+        assert killed_at(number, lambda half=half: apply(half, file_actions()))  # type: ignore[misc]
 
     points, _ = every_point(half, recover, recover, [before])
     assert points > 30

@@ -1,8 +1,10 @@
-"""Each of detect's machines: its plan's file steps are applied, the next plan calls them right, rollback leaves nothing."""
+"""Each of detect's machines.
+
+Its plan's file steps are applied, the next plan calls them right, rollback leaves nothing.
+"""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -59,4 +61,4 @@ def test_applied_twice_is_said(room: Path) -> None:
     items = front.choose(plan, front.Choice())
     front.apply_items(options(tree.root, user="ada"), plan, items)
     assert front.applied_already(plan, items, tree.root) == 1
-    assert os.path.isdir(tree.root / "var/lib/rocm-patch")
+    assert (tree.root / "var/lib/rocm-patch").is_dir()

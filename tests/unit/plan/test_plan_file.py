@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rocm_patch.errors import FactsDifferError, PlanError, PlanTrustError
+from rocm_patch.paths import data_root
 from rocm_patch.plan import schema
 from rocm_patch.plan.file import KEYRING, check_facts, parse_plan, plan_text, read_plan, sign, write_plan
 from rocm_patch.plan.make import make_plan
@@ -24,11 +27,18 @@ FACTS = {"gpu.amd": True, "kfd.usable": False}
 RULES = {
     "one": Rule.model_validate(
         {
-            "id": "one", "rank": 1, "title": "t", "why": "w", "applies": "gpu.amd", "right": "kfd.usable",
-            "ways": [{"actions": [{"kind": "write-file", "path": "/etc/environment.d/x.conf", "content": "x"}]}],
+            "id": "one",
+            "rank": 1,
+            "title": "t",
+            "why": "w",
+            "applies": "gpu.amd",
+            "right": "kfd.usable",
+            "ways": [
+                {"actions": [{"kind": "write-file", "path": "/etc/environment.d/x.conf", "content": "x"}]}
+            ],
         }
     )
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -48,7 +58,6 @@ def test_what_is_written_is_read(place: Path, plan: Plan, tmp_path: Path) -> Non
 
 
 def test_published_schema_is_current() -> None:
-    from rocm_patch.paths import data_root
 
     assert (data_root() / "schemas/plan.schema.json").read_text() == schema.text(), (
         "python -m rocm_patch.plan.schema"
@@ -71,18 +80,92 @@ def test_facts_bind(plan: Plan) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"items": [{"rule": "one", "title": "t", "why": "w", "state": "needed", "actions": [{"kind": "write-file", "path": "/etc/shadow", "content": ""}]}]},
-        {"items": [{"rule": "one", "title": "t", "why": "w", "state": "needed", "actions": [{"kind": "write-file", "path": "/etc/profile.d/x", "content": "", "mode": "0666"}]}]},
-        {"items": [{"rule": "one", "title": "t", "why": "w", "state": "needed", "actions": [{"kind": "packages", "install": ["--root=/x"]}]}]},
-        {"items": [{"rule": "one", "title": "t", "why": "w", "state": "needed", "actions": [{"kind": "packages", "remove": ["a;b"]}]}]},
-        {"items": [{"rule": "one", "title": "t", "why": "w", "state": "needed", "actions": [{"kind": "join-group", "groups": ["sudo"]}]}]},
-        {"items": [{"rule": "one", "title": "t", "why": "w", "state": "needed", "actions": [{"kind": "divert", "path": "/usr/bin/sudo", "source": "/x", "sha256": "0" * 64}]}]},
-        {"items": [{"rule": "one", "title": "t", "why": "w", "state": "right", "actions": [{"kind": "packages", "install": ["a"]}]}]},
+        {
+            "items": [
+                {
+                    "rule": "one",
+                    "title": "t",
+                    "why": "w",
+                    "state": "needed",
+                    "actions": [{"kind": "write-file", "path": "/etc/shadow", "content": ""}],
+                }
+            ]
+        },
+        {
+            "items": [
+                {
+                    "rule": "one",
+                    "title": "t",
+                    "why": "w",
+                    "state": "needed",
+                    "actions": [
+                        {"kind": "write-file", "path": "/etc/profile.d/x", "content": "", "mode": "0666"}
+                    ],
+                }
+            ]
+        },
+        {
+            "items": [
+                {
+                    "rule": "one",
+                    "title": "t",
+                    "why": "w",
+                    "state": "needed",
+                    "actions": [{"kind": "packages", "install": ["--root=/x"]}],
+                }
+            ]
+        },
+        {
+            "items": [
+                {
+                    "rule": "one",
+                    "title": "t",
+                    "why": "w",
+                    "state": "needed",
+                    "actions": [{"kind": "packages", "remove": ["a;b"]}],
+                }
+            ]
+        },
+        {
+            "items": [
+                {
+                    "rule": "one",
+                    "title": "t",
+                    "why": "w",
+                    "state": "needed",
+                    "actions": [{"kind": "join-group", "groups": ["sudo"]}],
+                }
+            ]
+        },
+        {
+            "items": [
+                {
+                    "rule": "one",
+                    "title": "t",
+                    "why": "w",
+                    "state": "needed",
+                    "actions": [
+                        {"kind": "divert", "path": "/usr/bin/sudo", "source": "/x", "sha256": "0" * 64}
+                    ],
+                }
+            ]
+        },
+        {
+            "items": [
+                {
+                    "rule": "one",
+                    "title": "t",
+                    "why": "w",
+                    "state": "right",
+                    "actions": [{"kind": "packages", "install": ["a"]}],
+                }
+            ]
+        },
         {"facts": {"gpu.amd": False}},
         {"surplus": 1},
         {"schema_version": 2},
     ],
-)  # fmt: skip
+)
 def test_what_a_plan_may_not_ask(plan: Plan, change: dict[str, Any]) -> None:
     data = json.loads(plan_text(plan)) | change
     with pytest.raises(PlanError) as error:
@@ -108,10 +191,8 @@ def test_a_damaged_plan_is_read_or_refused(data: st.DataObject) -> None:
     text = bytearray(plan_text(make_plan(FACTS, RULES)).encode())
     for _ in range(data.draw(st.integers(1, 4))):
         text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with contextlib.suppress(PlanError):
         parse_plan(bytes(text))
-    except PlanError:
-        pass
 
 
 def test_a_link_is_not_followed(place: Path, tmp_path: Path) -> None:
@@ -145,7 +226,6 @@ def test_another_users_file_is_refused_as_root(place: Path, tmp_path: Path) -> N
 @pytest.fixture
 def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Make a key in a keyring of the test's own, and let the root trust it."""
-    import tempfile
 
     with tempfile.TemporaryDirectory(prefix="rp-gpg-") as home:
         monkeypatch.setenv("GNUPGHOME", home)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.unit.detect import kit
 from tests.unit.plan import matrix
+from tests.unit.plan.matrix import plan_of
 
 from rocm_patch.plan.actions import DropLines, JoinGroup, Packages, UnsetVariable, WriteFile
 from rocm_patch.plan.model import Item, Plan
@@ -114,11 +116,9 @@ def test_a_plan_names_nobody(plan: Callable[[str], Plan]) -> None:
         assert "0000:0" not in text, name
 
 
-def test_in_time(plan: Callable[[str], Plan]) -> None:
-    from tests.unit.plan.matrix import plan_of
+def test_in_time() -> None:
 
     start = time.process_time()
-    import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
         plan_of("rx5600xt-ubuntu-22.04-amd-6.4", Path(folder))

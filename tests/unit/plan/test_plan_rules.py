@@ -1,4 +1,7 @@
-"""rules/: every file is valid, every kind of mistake is refused with the file's name, and order and conflicts hold."""
+"""rules/.
+
+Every file is valid, every kind of mistake is refused with the file's name, and order and conflicts hold.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +98,9 @@ def test_conflict_goes_to_the_lower_rank() -> None:
 
 def test_states() -> None:
     assert judge(rule(), {"gpu.amd": False}) is None
-    assert judge(rule(), {"gpu.amd": True, "kfd.usable": True}).state == "right"  # type: ignore[union-attr]
+    right = judge(rule(), {"gpu.amd": True, "kfd.usable": True})
+    assert right is not None
+    assert right.state == "right"
     unknown = judge(rule(), {"gpu.amd": True, "kfd.usable": None})
     assert unknown is not None
     assert (unknown.state, unknown.unknown) == ("unknown", ["kfd.usable"])
@@ -103,9 +108,9 @@ def test_states() -> None:
     item = judge(blocked, {"gpu.amd": True, "kfd.usable": False, "os.wsl": True, "os.id": "x"})
     assert item is not None
     assert (item.state, item.why) == ("impossible", "because of x")
-    assert (
-        judge(rule(ways=[], otherwise="none"), {"gpu.amd": True, "kfd.usable": False}).state == "impossible"
-    )  # type: ignore[union-attr]
+    item = judge(rule(ways=[], otherwise="none"), {"gpu.amd": True, "kfd.usable": False})
+    assert item is not None
+    assert (item.state, item.why) == ("impossible", "none")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +125,10 @@ def test_states() -> None:
     ],
 )
 def test_a_machine_cannot_steer_where_files_are_changed(path: str) -> None:
-    """Names of files come from the examined tree; one that is out of place makes the item impossible, never an action."""
+    """Names of files come from the examined tree.
+
+    One that is out of place makes the item impossible, never an action.
+    """
     one = rule(
         ways=[
             {

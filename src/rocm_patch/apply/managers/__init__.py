@@ -1,4 +1,7 @@
-"""apt, dnf and zypper behind one interface. Each knows its own programs, files and locks; none knows of plans."""
+"""apt, dnf and zypper behind one interface.
+
+Each knows its own programs, files and locks; none knows of plans.
+"""
 
 from __future__ import annotations
 

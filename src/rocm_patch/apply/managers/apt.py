@@ -52,7 +52,10 @@ class Apt(Manager):
 
     @contextmanager
     def _settings(self) -> Iterator[None]:
-        """Point apt at another root before it reads any settings: those of this machine are not the root's."""
+        """Point apt at another root before it reads any settings.
+
+        Those of this machine are not the root's.
+        """
         if self.ctx.fs.live:
             yield
             return
@@ -65,7 +68,8 @@ class Apt(Manager):
         with tempfile.TemporaryDirectory(prefix="rocm-patch-apt-") as folder:
             place = Path(folder, "apt.conf")
             place.write_text(
-                f'Dir "{self.root}";\nDir::State::status "{self.root}{_DPKG}/status";\nAPT::Sandbox::User "root";\n'
+                f'Dir "{self.root}";\nDir::State::status "{self.root}{_DPKG}/status";\n'
+                'APT::Sandbox::User "root";\n'
                 f'DPkg::Options {{ "--root={self.root}"; "--log={self.root}/var/log/dpkg.log"; }};\n',
                 "utf-8",
             )
@@ -103,11 +107,8 @@ class Apt(Manager):
             line.split("\t")
             for line in self._query("--show", f"--showformat={_FORMAT}", good=(0, 1)).splitlines()
         ]
-        return {
-            row[0]: row[1]
-            for row in rows
-            if len(row) == 3 and row[2] not in {"not-installed", "config-files"}
-        }  # as asked
+        whole = [row for row in rows if len(row) == len(_FORMAT.split("	"))]
+        return {row[0]: row[1] for row in whole if row[2] not in {"not-installed", "config-files"}}
 
     def resolve(self, install: list[str], remove: list[str]) -> Changes:
         """Read apt-get's simulation."""

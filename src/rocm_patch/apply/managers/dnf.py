@@ -159,7 +159,10 @@ class Dnf(Rpm):
         ]
 
     def held(self) -> set[str]:
-        """Read versionlock's lists: dnf 4 has name-epoch:version-release.arch a line, dnf 5 a table with names."""
+        """Read versionlock's lists.
+
+        Dnf 4 has name-epoch:version-release.arch a line, dnf 5 a table with names.
+        """
         data = (self.ctx.fs.read(_VERSIONLOCK) or b"").decode("utf-8", "replace")
         lines = [line.strip() for line in data.splitlines()]
         locked = [line for line in lines if line and not line.startswith(("#", "!"))]
@@ -168,7 +171,10 @@ class Dnf(Rpm):
         return {*named, *(name for line in locked if (name := re.sub(r"-[^-]*-[^-]*$", "", line)))}
 
     def hold(self, packages: list[str], *, on: bool) -> None:
-        """Have dnf's versionlock do it; on another root, where dnf would change this machine's list, write that root's."""
+        """Have dnf's versionlock do it.
+
+        On another root, where dnf would change this machine's list, write that root's.
+        """
         there = self.installed()
         names = [one for one in packages if one in there]
         if self.ctx.fs.live:
