@@ -20,7 +20,7 @@ from rocm_patch.errors import CheckError, DiskSpaceError
 _MARGIN = 16 << 20
 _RDONLY = os.ST_RDONLY
 #: Rules whose steps leave running programs alone: a variable or a group counts from the next login on.
-_CALM = frozenset({"write-file", "remove-file", "drop-lines", "unset-variable", "join-group", "hold"})
+_CALM = frozenset({"write-file", "remove-file", "drop-lines", "unset-variable", "join-group", "hold", "hook"})
 
 
 def refuse(ctx: Context, handlers: list[Any], *, allow_running: bool, proc: Path, wait: float = 0.0) -> None:

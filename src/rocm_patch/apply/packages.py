@@ -23,7 +23,8 @@ from rocm_patch.detect.tree import Tree
 from rocm_patch.errors import ApplyError, AuditError, ChangedSinceError, CheckError, UndoError
 from rocm_patch.plan.actions import Divert, Hold, Packages
 
-_DIVERTED = "{}.rocm-patch-stock"
+#: Does not begin with `lib`: ldconfig passes it by.
+_DIVERTED = "rocm-patch-stock.{}"
 _MARGIN = 8 << 20
 
 
@@ -406,7 +407,8 @@ class DivertHandler:
         """Take the action; where there is no dpkg, check() refuses it."""
         self.action = action
         self.ctx = ctx
-        self.aside = _DIVERTED.format(action.path)
+        folder, _, name = action.path.rpartition("/")
+        self.aside = f"{folder}/{_DIVERTED.format(name)}"
 
     def _divert(self, *words: str, good: tuple[int, ...] = (0,)) -> None:
         admin = self.ctx.fs.local("/var/lib/dpkg")

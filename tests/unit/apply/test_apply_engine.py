@@ -36,7 +36,7 @@ from rocm_patch.errors import (
     UsageError,
 )
 from rocm_patch.machine_state import machine_state
-from rocm_patch.plan.actions import DropLines, Hook, JoinGroup, RemoveFile, UnsetVariable, WriteFile
+from rocm_patch.plan.actions import Divert, DropLines, JoinGroup, RemoveFile, UnsetVariable, WriteFile
 from rocm_patch.plan.show import plain
 
 STATE = "var/lib/rocm-patch"
@@ -327,11 +327,11 @@ def test_programs_on_the_gpu(root: Path, room: Path) -> None:
     (room / "proc/self").mkdir()
     assert gpu_users(room / "proc") == [(4242, "py?thon")]
     apply(root, [write()], proc=room / "proc")
-    hook = [("hooks", Hook(kind="hook", manager="apt"))]
-    with pytest.raises(CheckError) as error:
-        apply(root, hook, proc=room / "proc")
-    assert "py?thon (4242)" in str(error.value)
-    apply(root, hook, proc=room / "proc", allow_running=True)
+    action = Divert(kind="divert", path="/usr/lib/a.so", source="/etc/environment", sha256="0" * 64)
+    for allowed in (False, True):
+        with pytest.raises(CheckError) as error:
+            apply(root, [("divert", action)], proc=room / "proc", allow_running=allowed)
+        assert ("py?thon (4242)" in str(error.value)) is not allowed
 
 
 def test_too_little_room_is_said_before(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
