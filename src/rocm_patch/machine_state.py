@@ -57,9 +57,9 @@ def machine_state(root: Path = Path("/")) -> MachineState:
     import os  # noqa: PLC0415  # the model alone is imported by others
     import sqlite3  # noqa: PLC0415
 
-    from rocm_patch.apply.journal import read_journal  # noqa: PLC0415
     from rocm_patch.apply.rootfs import RootFs  # noqa: PLC0415
     from rocm_patch.apply.state import STATUS, state_of  # noqa: PLC0415
+    from rocm_patch.apply.statefolder import read_journal  # noqa: PLC0415
     from rocm_patch.errors import RocmPatchError  # noqa: PLC0415
 
     try:

@@ -10,7 +10,8 @@ from typing import Any
 
 from rocm_patch.apply import checks
 from rocm_patch.apply.context import Context
-from rocm_patch.apply.engine import Options, handler_for
+from rocm_patch.apply.engine import Options
+from rocm_patch.apply.handlers import handler_for
 from rocm_patch.apply.journal import FOLDER, Journal, tables
 from rocm_patch.apply.rootfs import RootFs
 from rocm_patch.apply.snapshot import Store

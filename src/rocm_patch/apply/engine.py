@@ -8,22 +8,28 @@ and undoes it otherwise. Knows handlers by what they can do, not what they are f
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
-from pydantic import TypeAdapter, ValidationError
 
-from rocm_patch.apply import checks, journal, state
+from rocm_patch.apply import checks, journal, state, statefolder
 from rocm_patch.apply.context import Context
-from rocm_patch.apply.files import FileHandler
-from rocm_patch.apply.journal import FOLDER, Journal, Step, Transaction
-from rocm_patch.apply.packages import DivertHandler, HoldHandler, PackagesHandler
+from rocm_patch.apply.handlers import (
+    Handler,
+    action_of,
+    drifted,
+    handler_for,
+    named,
+    newest_first,
+    record_of,
+    things,
+)
+from rocm_patch.apply.journal import FOLDER, Journal, Transaction
 from rocm_patch.apply.points import reached
 from rocm_patch.apply.rootfs import RootFs
 from rocm_patch.apply.snapshot import Store
@@ -31,41 +37,10 @@ from rocm_patch.errors import (
     ApplyError,
     ChangedSinceError,
     RocmPatchError,
-    StateFolderError,
     UndoError,
     UsageError,
 )
-from rocm_patch.plan.actions import Action, Divert, Hold, JoinGroup, Packages, in_words
-
-_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-_ACTION: TypeAdapter[Any] = TypeAdapter(Action)
-
-
-class Handler(Protocol):
-    """What can be done with one action."""
-
-    action: Any
-
-    def check(self) -> list[str]:
-        """Give reasons against it."""
-
-    def paths(self) -> list[str]:
-        """Name what it touches."""
-
-    def room(self) -> int:
-        """Say how many bytes it needs."""
-
-    def prepare(self) -> dict[str, Any]:
-        """Keep what it touches."""
-
-    def do(self, before: dict[str, Any]) -> dict[str, Any]:
-        """Do it."""
-
-    def undo(self, before: dict[str, Any], after: dict[str, Any], *, later: bool, force: bool) -> None:
-        """Put it back."""
-
-    def verify(self, after: dict[str, Any], superseded: frozenset[str] = frozenset()) -> list[str]:
-        """Say what is not as it was left, but for what a later step changed again."""
+from rocm_patch.plan.actions import in_words
 
 
 @attrs.frozen
@@ -104,7 +79,7 @@ def session(options: Options) -> Iterator[Context]:
             step="name a folder: --root DIR",
         ) from error
     try:
-        with journal.open_journal(fs, wait=options.wait) as book:
+        with statefolder.open_journal(fs, wait=options.wait) as book:
             ctx = Context(
                 fs, book, Store(fs, f"{FOLDER}/snapshots/none"), user=options.user, proc=options.proc
             )
@@ -113,21 +88,9 @@ def session(options: Options) -> Iterator[Context]:
         fs.close()
 
 
-def handler_for(action: Any, ctx: Context) -> Handler:
-    """Give what can do an action."""
-    match action:
-        case Packages():
-            return PackagesHandler(action, ctx)
-        case Hold():
-            return HoldHandler(action, ctx)
-        case Divert():
-            return DivertHandler(action, ctx)
-    return FileHandler(action, ctx)
-
-
 def run(options: Options, kind: str, plan: Any, digest: str, actions: list[tuple[str, Any]]) -> Outcome:
     """Do actions, each named with its rule, as one transaction."""
-    actions = [(rule, _named(action, options.user)) for rule, action in actions]
+    actions = [(rule, named(action, options.user)) for rule, action in actions]
     with session(options) as ctx:
         recovered = recover(ctx, options)
         handlers = [handler_for(action, ctx) for _, action in actions]
@@ -136,32 +99,20 @@ def run(options: Options, kind: str, plan: Any, digest: str, actions: list[tuple
         )
         tx: int | None = None
         try:
-            journal.reserve(ctx.fs)
+            statefolder.reserve(ctx.fs)
             plain = [(rule, action.model_dump(mode="json")) for rule, action in actions]
             tx = ctx.journal.begin(kind, plan, digest, _who(options), plain)
             _enter(ctx, tx)
             _act(ctx, options, tx, handlers)
         except (Exception, KeyboardInterrupt) as error:
             # Whatever it was, a bug of ours included: the machine is put back first.
-            journal.release(ctx.fs)
+            statefolder.release(ctx.fs)
             if tx is None:
                 raise _plainly(error) from error
             _undo_all(ctx, options, tx, error)
         finally:
             _finish(ctx)
     return Outcome(tx, recovered)
-
-
-def _named(action: Any, user: str | None) -> Any:
-    """Name who calls: the journal is read by runs of others, hooks among them."""
-    if (
-        isinstance(action, JoinGroup)
-        and action.user == "@caller"
-        and user is not None
-        and _USER.fullmatch(user)
-    ):
-        return action.model_copy(update={"user": user})
-    return action
 
 
 def _act(ctx: Context, options: Options, tx: int, handlers: list[Handler]) -> None:
@@ -178,8 +129,8 @@ def _act(ctx: Context, options: Options, tx: int, handlers: list[Handler]) -> No
     book.move(tx, "verifying")
     findings = [
         line
-        for step, later in _newest_first(book, [tx])
-        for line in handlers[step.n].verify(_kept(step.after), later)
+        for step, later in newest_first(book, [tx])
+        for line in handlers[step.n].verify(record_of(step.after), later)
     ]
     if not findings and options.validate is not None:
         options.say("validating on the card")
@@ -256,7 +207,9 @@ def _undo(ctx: Context, tx: int, *, later: bool, force: bool, end: str, note: st
         if step.state not in {"begun", "done"}:
             continue
         handler = handler_for(action_of(step), ctx)
-        handler.undo(_kept(step.before), _kept(step.after), later=later and step.state == "done", force=force)
+        handler.undo(
+            record_of(step.before), record_of(step.after), later=later and step.state == "done", force=force
+        )
         book.step(step, "undone")
     book.move(tx, end)
     ctx.store.drop()
@@ -268,7 +221,7 @@ def recover(ctx: Context, options: Options, *, force: bool = False) -> list[str]
     said = []
     for tx in ctx.journal.transactions(*journal.UNFINISHED):
         _enter(ctx, tx.id)
-        journal.release(ctx.fs)
+        statefolder.release(ctx.fs)
         if tx.state == "open":
             ctx.journal.move(tx.id, "abandoned", "cut off before it changed anything")
             ctx.store.drop()
@@ -295,7 +248,7 @@ def recover(ctx: Context, options: Options, *, force: bool = False) -> list[str]
 
 def _sweep(ctx: Context) -> None:
     """Drop what a run leaves that is cut off before its first line or after its last."""
-    journal.release(ctx.fs)
+    statefolder.release(ctx.fs)
     ctx.fs.tidy(state.STATUS)
     kept = {str(tx.id) for tx in ctx.journal.transactions(*journal.UNFINISHED, "applied")}
     for name in ctx.fs.names(f"{FOLDER}/snapshots"):
@@ -372,31 +325,8 @@ def _unchanged(ctx: Context, number: int) -> None:
 def _touched(book: Journal, tx: int) -> set[str]:
     found: set[str] = set()
     for step in book.steps(tx):
-        found |= _things(step)
+        found |= things(step)
     return found
-
-
-def _things(step: Step) -> set[str]:
-    """Name what a step touched: paths, packages, holds.
-
-    Membership in groups is undone name by name, and hinders nobody.
-    """
-    kind = step.action.get("kind") if isinstance(step.action, dict) else None
-    if kind == "join-group":
-        return set()
-    if kind == "hold":
-        return {f"hold {name}" for name in step.action.get("packages", [])}
-    after = _kept(step.after)
-    found: set[str] = set()
-    for key in ("versions", "digests"):
-        value = after.get(key, {})
-        found |= set(value) if isinstance(value, dict) else set()
-    states = after.get("states", [])
-    return found | (
-        {str(one.get("path")) for one in states if isinstance(one, dict)}
-        if isinstance(states, list)
-        else set()
-    )
 
 
 def verify(ctx: Context) -> list[str]:
@@ -407,52 +337,6 @@ def verify(ctx: Context) -> list[str]:
     if not ctx.journal.readonly:
         ctx.journal.verified(findings)
     return findings
-
-
-def drifted(ctx: Context, only: int | None = None) -> list[tuple[Step, list[str]]]:
-    """Give the applied steps (of one transaction) whose work is not as it was left.
-
-    Each with what differs.
-    """
-    found = []
-    for step, later in _newest_first(ctx.journal, [tx.id for tx in ctx.journal.transactions("applied")]):
-        if step.state != "done" or only not in {None, step.tx}:
-            continue
-        lines = handler_for(action_of(step), ctx).verify(_kept(step.after), later)
-        if lines:
-            found.append((step, lines))
-    return found[::-1]
-
-
-def _newest_first(book: Journal, numbers: list[int]) -> Iterator[tuple[Step, frozenset[str]]]:
-    """Give steps from the last to the first, each with what later ones touched."""
-    seen: set[str] = set()
-    for number in sorted(numbers, reverse=True):
-        for step in reversed(book.steps(number)):
-            yield step, frozenset(seen)
-            seen |= _things(step)
-
-
-def action_of(step: Step) -> Any:
-    """Read the action that a step holds. StateFolderError if it is none."""
-    try:
-        return _ACTION.validate_python(step.action)
-    except ValidationError as error:
-        raise StateFolderError(
-            "the journal is damaged",
-            cause=f"step {step.n} of transaction {step.tx} holds no action",
-            step="keep it for a report",
-        ) from error
-
-
-def _kept(data: Any) -> dict[str, Any]:
-    if not isinstance(data, dict):
-        raise StateFolderError(
-            "the journal is damaged",
-            cause="what a step keeps is not of its form",
-            step="keep it for a report",
-        )
-    return data
 
 
 def _enter(ctx: Context, tx: int) -> None:
@@ -472,7 +356,7 @@ def _finish(ctx: Context) -> None:
     A full disk is no reason to fail.
     """
     try:
-        journal.release(ctx.fs)
+        statefolder.release(ctx.fs)
         state.publish(ctx.fs, ctx.journal)
     except (OSError, sqlite3.Error):
         return

@@ -107,7 +107,7 @@ class FileHandler:
 
     def do(self, before: dict[str, object]) -> dict[str, object]:
         """Change the files, and say what they are afterwards."""
-        kept = {Entry.from_json(one).path for one in _items(before, "entries")}
+        kept = {Entry.from_json(one).path for one in items(before, "entries")}
         touched = []
         with _group_lock(self.action, self.ctx.fs):
             for change in self.changes():
@@ -142,8 +142,8 @@ class FileHandler:
 
         `later`: others may have changed it since, and are not run over without `force`.
         """
-        entries = [Entry.from_json(one) for one in _items(before, "entries")]
-        states = {one.path: one for one in (Entry.from_json(data) for data in _items(after, "states"))}
+        entries = [Entry.from_json(one) for one in items(before, "entries")]
+        states = {one.path: one for one in (Entry.from_json(data) for data in items(after, "states"))}
         with _group_lock(self.action, self.ctx.fs):
             changed = [
                 path for path, state in states.items() if later and not look(self.ctx.fs, path).same_as(state)
@@ -151,7 +151,7 @@ class FileHandler:
             # What is as it was before is what an undoing that was cut off had done already.
             really = [path for path in changed if not _as_before(self.ctx.fs, path, entries)]
             if really and isinstance(self.action, JoinGroup):
-                self._leave([str(one) for one in _items(before, "joined")])
+                self._leave([str(one) for one in items(before, "joined")])
                 return
             if really and not force:
                 raise ChangedSinceError(
@@ -179,7 +179,7 @@ class FileHandler:
     def verify(self, after: dict[str, object], superseded: frozenset[str] = frozenset()) -> list[str]:
         """Say what is no longer as it was left; paths that a later step changed again are its business."""
         found = []
-        for data in _items(after, "states"):
+        for data in items(after, "states"):
             state = Entry.from_json(data)
             if isinstance(self.action, JoinGroup) or state.path in superseded:
                 continue
@@ -201,7 +201,8 @@ def _difference(state: Entry, now: Entry) -> str:
     return "other contents" if state.sha256 != now.sha256 else "other owner, mode or attributes"
 
 
-def _items(data: dict[str, object], key: str) -> list[object]:
+def items(data: dict[str, object], key: str) -> list[object]:
+    """Give a list that a step kept; an empty one where there is none."""
     value = data.get(key, [])
     return value if isinstance(value, list) else []
 

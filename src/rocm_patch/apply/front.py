@@ -13,8 +13,9 @@ import attrs
 
 from rocm_patch.apply import engine
 from rocm_patch.apply.engine import Options, Outcome
-from rocm_patch.apply.journal import read_journal
+from rocm_patch.apply.handlers import action_of, drifted
 from rocm_patch.apply.rootfs import RootFs
+from rocm_patch.apply.statefolder import read_journal
 from rocm_patch.errors import UsageError
 from rocm_patch.machine_state import machine_state
 from rocm_patch.plan.actions import Hold, Packages
@@ -132,8 +133,8 @@ def apply_again(options: Options) -> Outcome | None:
     """Do again what is no longer as it was left, as a transaction of its own; None if all is."""
     with engine.session(options) as ctx:
         engine.recover(ctx, options)
-        drifted = [step for step, _ in engine.drifted(ctx)]
-        steps = [(step.rule, engine.action_of(step), step.after) for step in drifted]
+        found = [step for step, _ in drifted(ctx)]
+        steps = [(step.rule, action_of(step), step.after) for step in found]
         if not steps:
             ctx.journal.set("pending", "no")
             ctx.journal.settle_notices()

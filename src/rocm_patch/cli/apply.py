@@ -251,8 +251,8 @@ def status(*, root: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def history(*, number: int | None, root: Path, as_json: bool) -> None:
     """List all transactions; with NUMBER, everything that happened in one, programs' output too."""
-    from rocm_patch.apply.journal import read_journal  # noqa: PLC0415
     from rocm_patch.apply.rootfs import RootFs  # noqa: PLC0415
+    from rocm_patch.apply.statefolder import read_journal  # noqa: PLC0415
 
     fs = RootFs(root)
     try:
