@@ -142,3 +142,61 @@ def apt(root: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
         check=True,
         capture_output=True,
     )
+
+
+def make_repository(room: Path) -> Path:
+    """Make a stock rocblas of two versions, ours, one that breaks, one that stays, one that waits."""
+    place = room / "repository"
+    library = "/opt/rocm/lib/librocblas.so.4"
+    make_deb(
+        place,
+        "rocblas",
+        "4.4.0",
+        {library: "stock 1\n", "/opt/rocm/share/old": "only stock\n", "/etc/rocblas.conf": "a\n"},
+        conffiles=("/etc/rocblas.conf",),
+    )
+    make_deb(
+        place,
+        "rocblas",
+        "4.4.0+gfx1010.1",
+        {library: "ours\n", "/opt/rocm/share/new/deep": "only ours\n", "/etc/rocblas.conf": "b\n"},
+        conffiles=("/etc/rocblas.conf",),
+    )
+    scripts = {"postinst": "echo made > /opt/made-by-postinst", "postrm": "rm -f /opt/made-by-postinst"}
+    make_deb(
+        place,
+        "kernels",
+        "1.0",
+        {"/opt/rocm/lib/rocblas/library/gfx1010/a.dat": "kernels\n"},
+        scripts=scripts,
+        fields={"Depends": "helper"},
+    )
+    make_deb(place, "helper", "1.0", {"/usr/share/helper/x": "x\n"})
+    make_deb(
+        place,
+        "broken",
+        "1.0",
+        {"/usr/share/broken/x": "x\n"},
+        scripts={"postinst": "echo no; exit 3"},
+        fields={"Depends": "helper"},
+    )
+    make_deb(
+        place,
+        "stuck",
+        "1.0",
+        {"/usr/share/stuck/x": "x\n"},
+        scripts={"postinst": "exit 1", "prerm": "exit 1", "postrm": "exit 1"},
+    )
+    waits = "echo > /opt/sleeping; while [ -e /opt/pause ]; do /bin/sleep 0.1; done"
+    make_deb(place, "sleeper", "1.0", {"/usr/share/sleeper/x": "x\n"}, scripts={"postinst": waits})
+    make_deb(place, "dist-rocminfo", "5.7.1", {"/usr/bin/rocminfo": "dist\n"})
+    index(place)
+    return place
+
+
+def make_pristine(room: Path, repository: Path) -> Path:
+    """Make a root with the stock rocblas and the distribution's rocminfo installed."""
+    root = make_debian(room / "pristine", repository)
+    update(root)
+    apt(root, "install", "rocblas=4.4.0", "dist-rocminfo")
+    return root
