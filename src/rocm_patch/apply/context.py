@@ -47,6 +47,8 @@ class Context:
     proc: Path = Path("/proc")
     #: Limits that tests make short.
     seconds: float = _SECONDS
+    #: Verify by what package managers say, without reading their files: for hooks, which run often.
+    quick: bool = False
     #: Seconds to wait for a package manager that outlived a cut off run.
     patience: float = 60.0
     extra: dict[str, str] = attrs.field(factory=dict)

@@ -11,7 +11,7 @@ from typing import Any
 from rocm_patch.apply import checks
 from rocm_patch.apply.context import Context
 from rocm_patch.apply.engine import Options
-from rocm_patch.apply.handlers import handler_for
+from rocm_patch.apply.handlers import handlers_for
 from rocm_patch.apply.journal import FOLDER, Journal, tables
 from rocm_patch.apply.rootfs import RootFs
 from rocm_patch.apply.snapshot import Store
@@ -31,7 +31,7 @@ def reasons(options: Options, actions: list[tuple[str, Any]]) -> list[str]:
             user=options.user,
             proc=options.proc,
         )
-        handlers = [handler_for(action, ctx) for _, action in actions]
+        handlers = handlers_for([action for _, action in actions], ctx)
         checks.refuse(ctx, handlers, allow_running=options.allow_running, proc=options.proc)
     except (RocmPatchError, OSError) as error:
         return [*str(error).splitlines()] if isinstance(error, RocmPatchError) else [str(error)]

@@ -24,6 +24,7 @@ from rocm_patch.apply.handlers import (
     action_of,
     drifted,
     handler_for,
+    handlers_for,
     named,
     newest_first,
     record_of,
@@ -93,7 +94,7 @@ def run(options: Options, kind: str, plan: Any, digest: str, actions: list[tuple
     actions = [(rule, named(action, options.user)) for rule, action in actions]
     with session(options) as ctx:
         recovered = recover(ctx, options)
-        handlers = [handler_for(action, ctx) for _, action in actions]
+        handlers = handlers_for([action for _, action in actions], ctx)
         checks.refuse(
             ctx, handlers, allow_running=options.allow_running, proc=options.proc, wait=options.wait
         )

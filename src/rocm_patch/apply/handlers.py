@@ -63,6 +63,20 @@ def handler_for(action: Any, ctx: Context) -> Handler:
     return FileHandler(action, ctx)
 
 
+def handlers_for(actions: list[Any], ctx: Context) -> list[Handler]:
+    """Give what can do the actions of one transaction; a hold may be of what an earlier one installs."""
+    found: list[Handler] = []
+    coming: set[str] = set()
+    for action in actions:
+        handler = handler_for(action, ctx)
+        if isinstance(handler, HoldHandler):
+            handler.coming = frozenset(coming)
+        if isinstance(action, Packages):
+            coming |= {wish.partition("=")[0] for wish in action.install}
+        found.append(handler)
+    return found
+
+
 def action_of(step: Step) -> Any:
     """Read the action that a step holds. StateFolderError if it is none."""
     try:

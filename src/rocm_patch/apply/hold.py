@@ -22,6 +22,8 @@ class HoldHandler:
         self.action = action
         self.ctx = ctx
         self.manager = manager_of(ctx)
+        #: Packages that an earlier step of the same transaction installs.
+        self.coming: frozenset[str] = frozenset()
 
     def check(self) -> list[str]:
         """Ask for locks, and for the packages."""
@@ -29,7 +31,7 @@ class HoldHandler:
         if lock is not None:
             return [f"{lock[0]} is held by process {lock[1] or '?'}: {self.manager.name} works just now"]
         there = {name.partition(":")[0] for name in self.manager.installed()}
-        missing = [name for name in self.action.packages if name not in there]
+        missing = [name for name in self.action.packages if name not in {*there, *self.coming}]
         return [f"{', '.join(missing)} is not installed"] if missing else []
 
     def paths(self) -> list[str]:

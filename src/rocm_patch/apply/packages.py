@@ -32,6 +32,7 @@ class PackagesHandler:
         self.ctx = ctx
         self._manager: Manager | None = None
         self._changes: Changes | None = None
+        self._folders: dict[str, str] = {}
 
     @property
     def manager(self) -> Manager:
@@ -82,8 +83,10 @@ class PackagesHandler:
     def _real(self, path: str) -> str:
         """Follow links among the folders above a path inside the root, as package managers do."""
         folder, _, name = path.rpartition("/")
-        real = Tree(self.ctx.fs.root).resolve(folder) if folder else "/"
-        return f"{(real or folder).rstrip('/')}/{name}"
+        if folder not in self._folders:
+            real = Tree(self.ctx.fs.root).resolve(folder) if folder else "/"
+            self._folders[folder] = (real or folder).rstrip("/")
+        return f"{self._folders[folder]}/{name}"
 
     def prepare(self) -> dict[str, Any]:
         """Download, then keep all that will change."""
@@ -272,7 +275,7 @@ class PackagesHandler:
             for name, version in sorted(after.get("versions", {}).items())
             if now.get(name, "") != version and name not in superseded
         ]
-        if found:
+        if found or self.ctx.quick:
             return found
         for path, digest in after.get("digests", {}).items():
             if path in superseded:

@@ -32,6 +32,7 @@ def notice(manager: str, root: Path) -> list[str]:  # noqa: PLR0911  # one for e
         with engine.session(engine.Options(root=root)) as ctx:
             if ctx.journal.transactions(*UNFINISHED):
                 return ["rocm-patch: an earlier run was cut off; the next call of rocm-patch settles it"]
+            ctx.quick = True
             findings = engine.verify(ctx)
             if not findings:
                 return []

@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 from tests.unit.apply.kit import make_root
+from tests.unit.audit import make as audit
 
 _FOLDERS = (
     "var/lib/dpkg/info",
@@ -64,7 +65,7 @@ def make_deb(
     repository: Path,
     name: str,
     version: str,
-    files: dict[str, str],
+    files: dict[str, str | bytes],
     *,
     scripts: dict[str, str] | None = None,
     fields: dict[str, str] | None = None,
@@ -92,7 +93,7 @@ def make_deb(
     for path, text in files.items():
         place = work / path.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text)
+        place.write_bytes(text if isinstance(text, bytes) else text.encode())
     repository.mkdir(parents=True, exist_ok=True)
     out = repository / f"{name}_{version}_all.deb"
     subprocess.run(
@@ -189,6 +190,10 @@ def make_repository(room: Path) -> Path:
     )
     waits = "echo > /opt/sleeping; while [ -e /opt/pause ]; do /bin/sleep 0.1; done"
     make_deb(place, "sleeper", "1.0", {"/usr/share/sleeper/x": "x\n"}, scripts={"postinst": waits})
+    for name, mach, target in (("coded", 0x33, "gfx1010"), ("wrongly-coded", 0x36, "gfx1030")):
+        code = audit.code_object(audit.K(), mach=mach, target=f"amdgcn-amd-amdhsa--{target}")
+        library = audit.host(audit.fat(**{target: code}))
+        make_deb(place, name, "1.0", {f"/opt/rocm/lib/lib{name}.so.1": library, "/opt/rocm/share/x": "x\n"})
     make_deb(place, "dist-rocminfo", "5.7.1", {"/usr/bin/rocminfo": "dist\n"})
     index(place)
     return place

@@ -27,6 +27,7 @@ from rocm_patch.apply.managers import manager_of
 from rocm_patch.errors import ApplyError, ChangedSinceError, CheckError, UndoError
 from rocm_patch.hooks.notice import notice
 from rocm_patch.plan.actions import Divert, Hold, Hook, Packages
+from rocm_patch.plan.model import Item
 
 LIBRARY = "opt/rocm/lib/librocblas.so.4"
 
@@ -68,6 +69,43 @@ def test_failing_maintainer_script(debian: Path, name: str) -> None:
         apply(debian, packages("rocblas", name))
     assert error.value.exit_code == 110
     assert name in str(error.value)
+    assert describe(debian) == before
+
+
+def test_the_audit_reads_what_was_installed(debian: Path) -> None:
+    """A package that a rule says to be for gfx1010 must hold gfx1010 code; its name proves nothing."""
+    before = describe(debian)
+    wrong = Packages(kind="packages", install=["wrongly-coded"], target="gfx1010")
+    with pytest.raises(ApplyError, match="not what it should be; everything was put back") as error:
+        apply(debian, [("rule", wrong)])
+    assert "libwrongly-coded.so.1 holds code for gfx1030, and none for gfx1010" in str(error.value)
+    assert describe(debian) == before
+    none = Packages(kind="packages", install=["helper"], target="gfx1010")
+    with pytest.raises(ApplyError, match="not what it should be") as error:
+        apply(debian, [("rule", none)])
+    assert "none of the installed files holds code for gfx1010" in str(error.value)
+    apply(debian, [("rule", Packages(kind="packages", install=["coded"], target="gfx1010"))])
+    with engine.session(options(debian)) as ctx:
+        assert engine.verify(ctx) == []
+    (debian / "opt/rocm/lib/libcoded.so.1").write_bytes(b"another")
+    with engine.session(options(debian)) as ctx:
+        assert engine.verify(ctx) == [
+            "transaction 3, rule: /opt/rocm/lib/libcoded.so.1 is not the installed file"
+        ]
+
+
+def test_policy_hold_holds_in_the_same_transaction(debian: Path) -> None:
+    before = describe(debian)
+    item = Item(
+        rule="rule",
+        title="t",
+        why="w",
+        state="needed",
+        actions=[Packages(kind="packages", install=["helper"])],
+    )
+    apply(debian, front.actions_of([item], "hold"))
+    assert version(debian, "helper") == "hold ok installed 1.0"
+    engine.rollback(options(debian))
     assert describe(debian) == before
 
 
