@@ -84,9 +84,18 @@ class PackagesHandler:
         """Follow links among the folders above a path inside the root, as package managers do."""
         folder, _, name = path.rpartition("/")
         if folder not in self._folders:
-            real = Tree(self.ctx.fs.root).resolve(folder) if folder else "/"
-            self._folders[folder] = (real or folder).rstrip("/")
+            self._folders[folder] = self._real_folder(folder)
         return f"{self._folders[folder]}/{name}"
+
+    def _real_folder(self, folder: str) -> str:
+        """Resolve the part that is there; what is to come below it has no links yet."""
+        if not folder:
+            return ""
+        real = Tree(self.ctx.fs.root).resolve(folder)
+        if real is not None:
+            return real.rstrip("/")
+        above, _, name = folder.rpartition("/")
+        return f"{self._real_folder(above)}/{name}"
 
     def prepare(self) -> dict[str, Any]:
         """Download, then keep all that will change."""

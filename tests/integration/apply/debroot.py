@@ -38,6 +38,10 @@ def make_debian(folder: Path, repository: Path) -> Path:
     root = make_root(folder)
     for name in _FOLDERS:
         (root / name).mkdir(parents=True, exist_ok=True)
+    for name in ("bin", "lib", "lib64"):
+        # As all meant systems are: packages still say /lib, and mean /usr/lib.
+        (root / "usr" / name).mkdir(exist_ok=True)
+        (root / name).symlink_to(f"usr/{name}")
     for name in ("status", "available", "diversions", "statoverride", "info/format"):
         (root / "var/lib/dpkg" / name).write_text("1\n" if name == "info/format" else "")
     (root / "etc/apt/sources.list").write_text(f"deb [trusted=yes] file:{repository} ./\n")
@@ -172,7 +176,7 @@ def make_repository(room: Path) -> Path:
         scripts=scripts,
         fields={"Depends": "helper"},
     )
-    make_deb(place, "helper", "1.0", {"/usr/share/helper/x": "x\n"})
+    make_deb(place, "helper", "1.0", {"/usr/share/helper/x": "x\n", "/lib/helper/deep/y": "y\n"})
     make_deb(
         place,
         "broken",

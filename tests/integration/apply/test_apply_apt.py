@@ -52,6 +52,7 @@ def test_install_upgrade_remove_and_back(debian: Path) -> None:
     apply(debian, packages("rocblas", "kernels", remove=["dist-rocminfo"]))
     assert (debian / LIBRARY).read_text() == "ours\n"
     assert (debian / "opt/made-by-postinst").exists()
+    assert (debian / "usr/lib/helper/deep/y").exists(), "what a package calls /lib lies in /usr/lib"
     assert (debian / "etc/rocblas.conf").read_text() == "the owner's own\n"
     assert not (debian / "usr/bin/rocminfo").exists()
     assert not (debian / "opt/rocm/share/old").exists()
