@@ -117,7 +117,7 @@ class PackagesHandler:
                 entries.setdefault(one.path, one)
         database: dict[str, Entry] = {}
         for path in self.manager.database():
-            for one in take(self.ctx.fs, path, self.ctx.store):
+            for one in take(self.ctx.fs, self._real(path), self.ctx.store):
                 database.setdefault(one.path, one)
         return {
             "changes": {

@@ -196,9 +196,10 @@ def make_repository(room: Path) -> Path:
     make_deb(place, "sleeper", "1.0", {"/usr/share/sleeper/x": "x\n"}, scripts={"postinst": waits})
     for name, mach, target in (("coded", 0x33, "gfx1010"), ("wrongly-coded", 0x36, "gfx1030")):
         code = audit.code_object(audit.K(), mach=mach, target=f"amdgcn-amd-amdhsa--{target}")
-        library = audit.host(audit.fat(**{target: code}))
-        make_deb(place, name, "1.0", {f"/opt/rocm/lib/lib{name}.so.1": library, "/opt/rocm/share/x": "x\n"})
-    make_deb(place, "dist-rocminfo", "5.7.1", {"/usr/bin/rocminfo": "dist\n"})
+        coded = audit.host(audit.fat(**{target: code}))
+        make_deb(place, name, "1.0", {f"/opt/rocm/lib/lib{name}.so.1": coded, "/opt/rocm/share/x": "x\n"})
+    drops = "rm -f /opt/rocm-link /opt/slave /etc/alternatives/* /var/lib/dpkg/alternatives/rocm"
+    make_deb(place, "dist-rocminfo", "5.7.1", {"/usr/bin/rocminfo": "dist\n"}, scripts={"prerm": drops})
     index(place)
     return place
 

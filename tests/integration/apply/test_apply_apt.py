@@ -62,6 +62,24 @@ def test_install_upgrade_remove_and_back(debian: Path) -> None:
     assert describe(debian) == before
 
 
+def test_alternatives_come_back(debian: Path) -> None:
+    """A removed package's script drops its alternative; /opt/rocm is one of AMD's."""
+    kept = debian / "var/lib/dpkg/alternatives/rocm"
+    kept.write_text("auto\n/opt/rocm-link\nmore\n/opt/slave\n\n/opt/rocm-6\n60400\n/opt/rocm-6/more\n\n")
+    links = {"opt/rocm-link": "rocm", "opt/slave": "more"}
+    links |= {"etc/alternatives/rocm": "", "etc/alternatives/more": "more"}
+    (debian / "etc/alternatives").mkdir()
+    for place, name in links.items():
+        target = f"/etc/alternatives/{name}" if place.startswith("opt") else f"/opt/rocm-6/{name}"
+        (debian / place).symlink_to(target)
+    before = describe(debian)
+    apply(debian, packages(remove=["dist-rocminfo"]))
+    assert not kept.exists()
+    assert not (debian / "opt/rocm-link").is_symlink()
+    engine.rollback(options(debian))
+    assert describe(debian) == before
+
+
 @pytest.mark.parametrize("name", ["broken", "stuck"])
 def test_failing_maintainer_script(debian: Path, name: str) -> None:
     """`stuck` fails in its removal too; its files and dpkg's memory of it go all the same."""

@@ -192,24 +192,13 @@ class Apt(Manager):
         return [f"{_DPKG}/info/{name}" for name in self.ctx.fs.names(f"{_DPKG}/info") if kept.fullmatch(name)]
 
     def database(self) -> list[str]:
-        """Give dpkg's and apt's state."""
-        names = (
-            "status",
-            "status-old",
-            "diversions",
-            "diversions-old",
-            "statoverride",
-            "statoverride-old",
-            "available",
-            "available-old",
-            "cmethopt",
-        )
-        more = ("info/format", "info/format-new", "triggers/File", "triggers/Unincorp")
-        return [
-            *(f"{_DPKG}/{name}" for name in (*names, *more)),
-            "/var/lib/apt/extended_states",
-            "/etc/ld.so.cache",
-        ]
+        """Give dpkg's and apt's state, alternatives among it."""
+        names = ("status", "diversions", "statoverride", "available")
+        found = [f"{_DPKG}/{name}{end}" for name in names for end in ("", "-old")]
+        more = ("cmethopt", "info/format", "info/format-new", "triggers/File", "triggers/Unincorp")
+        found += [f"{_DPKG}/{name}" for name in more]
+        found += ["/var/lib/apt/extended_states", "/etc/ld.so.cache"]
+        return found + self.alternatives(f"{_DPKG}/alternatives")
 
     def purge(self, packages: list[str]) -> None:
         """Have dpkg purge them; a script that fails is noted, and the files go all the same."""

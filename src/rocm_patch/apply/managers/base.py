@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import struct
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -110,6 +111,17 @@ class Manager(ABC):
         del path
         return []
 
+    def alternatives(self, folder: str) -> list[str]:
+        """Give the files and links of update-alternatives: /opt/rocm is one."""
+        found = []
+        for name in self.ctx.fs.names(folder):
+            place = f"{folder}/{name}"
+            status = self.ctx.fs.status(place)
+            if status is not None and stat.S_ISREG(status.st_mode):
+                links = alternative_links(self.ctx.fs.read(place) or b"")
+                found += [place, f"/etc/alternatives/{name}", *links]
+        return found
+
     def lock_holder(self) -> tuple[str, int] | None:
         """Give the lock that another process holds, and its number (0 if it is not known)."""
         for path in self.locks:
@@ -131,3 +143,11 @@ def _holder(place: Path) -> int | None:
         return None if kind == fcntl.F_UNLCK else max(int(pid), 0)
     finally:
         os.close(handle)
+
+
+def alternative_links(data: bytes) -> list[str]:
+    """Read the links of an alternative: the second line, then a name and a link each until an empty line."""
+    lines = data.decode("utf-8", "surrogateescape").split("\n")
+    slaves = lines[2 : lines.index("", 2)] if "" in lines[2:] else []
+    links = [*lines[1:2], *slaves[1::2], *(f"/etc/alternatives/{name}" for name in slaves[::2])]
+    return [one for one in links if one.startswith("/") and ".." not in one.split("/")]

@@ -71,7 +71,8 @@ class Rpm(Manager):
         if folder is None:
             said = self.ctx.run(["rpm", "--eval", "%{_dbpath}"], quiet=True).strip()
             folder = said if said.startswith("/") else _PLACES[1]
-        return [f"{folder}/{name}" for name in _NAMES]
+        found = [f"{folder}/{name}" for name in _NAMES]
+        return [*found, "/etc/ld.so.cache", *self.alternatives("/var/lib/alternatives")]
 
     def purge(self, packages: list[str]) -> None:
         """Have rpm erase them, dependents or not."""
