@@ -10,7 +10,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import attrs
@@ -18,7 +18,7 @@ import attrs
 from rocm_patch.apply.points import reached
 from rocm_patch.apply.rootfs import RootFs
 from rocm_patch.apply.snapshot import REPAIR
-from rocm_patch.errors import StateFolderError
+from rocm_patch.errors import ApplyError, StateFolderError
 
 FOLDER = "/var/lib/rocm-patch"
 VERSION = 1
@@ -41,6 +41,7 @@ CREATE TABLE settings(name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE notices(
   n INTEGER PRIMARY KEY, time REAL NOT NULL, what TEXT NOT NULL, settled INTEGER NOT NULL DEFAULT 0);
 """
+_KINDS: dict[str, Any] = {"n": int, "f": (int, float), "t": str}
 #: States of a transaction. Only the first four are unfinished.
 UNFINISHED = ("open", "acting", "verifying", "undoing")
 
@@ -145,7 +146,7 @@ class Journal:
 
     def last_verification(self) -> tuple[float, bool, list[str]] | None:
         """Give time, outcome and findings of the last verification."""
-        row = self._one("SELECT time, ok, findings FROM verifications ORDER BY n DESC LIMIT 1")
+        row = self._one("SELECT time, ok, findings FROM verifications ORDER BY n DESC LIMIT 1", "fnt")
         return None if row is None else (float(row[0]), bool(row[1]), _list(row[2]))
 
     def notice(self, what: str) -> None:
@@ -159,7 +160,7 @@ class Journal:
         """Give what the owner has not settled yet."""
         return [
             (float(row[0]), str(row[1]))
-            for row in self._all("SELECT time, what FROM notices WHERE settled = 0 ORDER BY n")
+            for row in self._all("SELECT time, what FROM notices WHERE settled = 0 ORDER BY n", "ft")
         ]
 
     def settle_notices(self) -> None:
@@ -169,7 +170,7 @@ class Journal:
 
     def setting(self, name: str, default: str = "") -> str:
         """Give a choice of the owner's."""
-        row = self._one("SELECT value FROM settings WHERE name = ?", (name,))
+        row = self._one("SELECT value FROM settings WHERE name = ?", "t", (name,))
         return default if row is None else str(row[0])
 
     def set(self, name: str, value: str) -> None:
@@ -183,7 +184,8 @@ class Journal:
     def transactions(self, *states: str) -> list[Transaction]:
         """Give the transactions in these states (all, without any), the oldest first."""
         columns = "id, kind, state, begun, ended, plan, digest, who, note"
-        rows = self._all(f"SELECT {columns} FROM transactions ORDER BY id")  # noqa: S608  # one text
+        query = f"SELECT {columns} FROM transactions ORDER BY id"  # noqa: S608  # one text
+        rows = self._all(query, "nttfFtttt")
         found = [
             Transaction(row[0], row[1], row[2], row[3], row[4], _data(row[5]), row[6], row[7], row[8])
             for row in rows
@@ -193,7 +195,9 @@ class Journal:
     def steps(self, tx: int) -> list[Step]:
         """Give a transaction's steps in their order."""
         rows = self._all(
-            "SELECT tx, n, rule, action, state, before, after FROM steps WHERE tx = ? ORDER BY n", (tx,)
+            "SELECT tx, n, rule, action, state, before, after FROM steps WHERE tx = ? ORDER BY n",
+            "nnttttt",
+            (tx,),
         )
         return [
             Step(row[0], row[1], row[2], _data(row[3]), row[4], _data(row[5]), _data(row[6])) for row in rows
@@ -202,7 +206,7 @@ class Journal:
     def events(self, tx: int | None = None) -> list[tuple[float, int | None, int | None, str, Any]]:
         """Give what happened, the oldest first."""
         query = "SELECT time, tx, step, what, data FROM events WHERE ?1 IS NULL OR tx = ?1 ORDER BY n"
-        rows = self._all(query, (tx,))
+        rows = self._all(query, "fNNtt", (tx,))
         return [(row[0], row[1], row[2], row[3], _data(row[4])) for row in rows]
 
     def _event(self, tx: int | None, step: int | None, what: str, data: Any) -> None:
@@ -215,24 +219,39 @@ class Journal:
     def _change(self, what: str) -> Iterator[None]:
         """Commit what is inside, or nothing of it; a kill may come on either side."""
         reached(f"before: {what}")
-        self.base.execute("BEGIN IMMEDIATE")
         try:
+            self.base.execute("BEGIN IMMEDIATE")
             yield
             self.base.execute("COMMIT")
-        except BaseException:
-            if self.base.in_transaction:
-                self.base.execute("ROLLBACK")
+        except BaseException as error:
+            with suppress(sqlite3.Error):
+                if self.base.in_transaction:
+                    self.base.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                raise ApplyError(
+                    "the journal cannot be written",
+                    cause=str(error),
+                    step="see that the disk has room and can be written",
+                ) from error
+            if isinstance(error, (sqlite3.DatabaseError, UnicodeError)):
+                raise damaged(str(error)) from error
             raise
         reached(f"noted: {what}")
 
-    def _all(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
+    def _all(self, query: str, kinds: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        """Give rows of these kinds of columns: n whole number, f number, t text; in upper case: or none."""
         try:
-            return self.base.execute(query, values).fetchall()
-        except sqlite3.DatabaseError as error:
+            rows = self.base.execute(query, values).fetchall()
+        except (sqlite3.DatabaseError, UnicodeError, OverflowError) as error:
             raise damaged(str(error)) from error
+        for row in rows:
+            for value, kind in zip(row, kinds, strict=True):
+                if not (isinstance(value, _KINDS[kind.lower()]) or (value is None and kind.isupper())):
+                    raise damaged(f"a field holds {type(value).__name__}")
+        return rows
 
-    def _one(self, query: str, values: tuple[Any, ...] = ()) -> Any:
-        rows = self._all(query, values)
+    def _one(self, query: str, kinds: str, values: tuple[Any, ...] = ()) -> Any:
+        rows = self._all(query, kinds, values)
         return rows[0] if rows else None
 
 

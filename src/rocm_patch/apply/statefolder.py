@@ -133,7 +133,7 @@ def _connect(fs: RootFs) -> sqlite3.Connection:
             cause=str(error),
             step="see that the disk has room and can be written",
         ) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeError) as error:
         base.close()
         raise damaged(str(error)) from error
     except BaseException:
@@ -153,7 +153,7 @@ def _sqlite(place: Path, mode: str) -> sqlite3.Connection:
 def _version(base: sqlite3.Connection) -> None:
     try:
         version = base.execute("PRAGMA user_version").fetchone()[0]
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeError) as error:
         raise damaged(str(error)) from error
     if version != VERSION:
         raise StateFolderError(

@@ -371,6 +371,34 @@ def test_a_damaged_journal_is_said_and_never_believed(room: Path, data: st.DataO
         engine.rollback(options(victim))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE transactions SET who = CAST(x'ff' AS TEXT)",
+        "UPDATE transactions SET state = x'00'",
+        "UPDATE transactions SET begun = 'soon'",
+        "UPDATE transactions SET ended = 'later'",
+        "UPDATE transactions SET plan = '{'",
+        "UPDATE steps SET action = '[]'",
+        "UPDATE steps SET n = 0.5",
+        "UPDATE steps SET before = '[3]'",
+        "DROP TABLE steps",
+        "PRAGMA user_version = 7",
+    ],
+)
+def test_a_field_of_another_kind_is_damage(root: Path, change: str) -> None:
+    apply(root, [write()])
+    before = describe(root)
+    base = sqlite3.connect(root / STATE / "journal.db")
+    base.execute(change)
+    base.commit()
+    base.close()
+    assert isinstance(machine_state(root).unknown, str)
+    with pytest.raises(ApplyError):
+        engine.rollback(options(root))
+    assert describe(root) == before
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.recursive(
