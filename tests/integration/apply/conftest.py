@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,9 @@ def room() -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("dpkg, rpm and mounts act on another root only as root; CI runs as root")
     shm = Path("/dev/shm")
-    base = str(shm) if shm.is_dir() and shutil.disk_usage(shm).free > (1 << 30) else None
+    # Maintainer scripts run there, which containers often forbid.
+    fits = shm.is_dir() and shutil.disk_usage(shm).free > (1 << 30)
+    base = str(shm) if fits and not os.statvfs(shm).f_flag & os.ST_NOEXEC else None
     with tempfile.TemporaryDirectory(prefix="rocm-patch-test-", dir=base) as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -42,3 +45,13 @@ def debian(room: Path, pristine: Path) -> Iterator[Path]:
     shutil.copytree(pristine, place, symlinks=True)
     yield place
     shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def mounts() -> None:
+    """Skip, and say so, where the container allows no mounts."""
+    done = subprocess.run(
+        ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        pytest.skip(f"no mounts are allowed here: {done.stderr.decode('utf-8', 'replace').strip()}")

@@ -16,7 +16,7 @@ from tests.unit.apply.kit import apply, describe, file_actions, make_root, optio
 from rocm_patch.apply import checks, engine
 from rocm_patch.errors import ApplyError, CheckError, DiskSpaceError, RocmPatchError
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount; CI runs as root")
+pytestmark = pytest.mark.usefixtures("room", "mounts")
 
 
 @pytest.fixture

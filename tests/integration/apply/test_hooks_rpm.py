@@ -83,6 +83,7 @@ def test_dnf_tells(repo: Path, room: Path) -> None:
     shutil.rmtree(root)
 
 
+@pytest.mark.usefixtures("mounts")
 def test_zypper_tells(repo: Path, room: Path) -> None:
     root = make_rpm_root(room / "hook-zypper", repo, "zypper")
     apply(root, [("rule", Packages(kind="packages", install=["rocblas"]))])
