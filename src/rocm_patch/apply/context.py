@@ -9,6 +9,7 @@ from pathlib import Path
 
 import attrs
 
+from rocm_patch import commands
 from rocm_patch.apply.journal import Journal
 from rocm_patch.apply.points import reached
 from rocm_patch.apply.rootfs import RootFs
@@ -62,7 +63,7 @@ class Context:
         """
         reached(f"before running {argv[0]}")
         try:
-            done = subprocess.run(
+            done = commands.run(
                 list(argv),
                 input=given.encode(), capture_output=True, check=False, timeout=self.seconds,
                 env=_ENVIRONMENT | self.extra, cwd="/",

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 
+from rocm_patch import commands
+
 _SECONDS = 1800
 _NO_GPU = 91
 
@@ -18,7 +20,7 @@ def quick(python: str) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="rocm-patch-validate-") as folder:
         try:
             words = ["validate", "--tier", "quick", "--python", python, "--report", folder]
-            done = subprocess.run(
+            done = commands.run(
                 [sys.executable, "-m", "rocm_patch", *words],
                 stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_SECONDS,
             )  # fmt: skip

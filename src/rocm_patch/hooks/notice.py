@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
+from rocm_patch import commands
 from rocm_patch.apply import engine
 from rocm_patch.apply.journal import UNFINISHED
 from rocm_patch.errors import BusyError, RocmPatchError
@@ -69,7 +70,7 @@ def _start(*, live: bool) -> bool:  # one flag
     if not live or systemctl is None or not Path("/run/systemd/system").is_dir():
         return False
     try:
-        done = subprocess.run(
+        done = commands.run(
             [systemctl, "start", "--no-block", _UNIT], check=False, capture_output=True, timeout=10
         )
     except (OSError, subprocess.TimeoutExpired):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from rocm_patch import commands
 from rocm_patch.errors import FactsDifferError, MissingToolError, PlanError, PlanTrustError
 from rocm_patch.plan.conditions import Facts
 from rocm_patch.plan.model import Plan
@@ -125,7 +126,7 @@ def sign(place: Path, key: str) -> Path:
             "plans are signed by gpg", cause="it is not installed", step="sudo apt install gnupg"
         )
     signature = Path(f"{place}.asc")
-    done = subprocess.run(
+    done = commands.run(
         [
             *(gpg, "--batch", "--yes", "--local-user", key, "--armor"),
             *("--output", str(signature), "--detach-sign", "--", str(place)),
@@ -168,7 +169,7 @@ def verify(data: bytes, signature: Path, keyring: Path) -> None:
         plan, sign_file = Path(folder, "plan"), Path(folder, "signature")
         plan.write_bytes(data)
         sign_file.write_bytes(mark)
-        done = subprocess.run(
+        done = commands.run(
             [gpgv, "--keyring", str(keyring.absolute()), str(sign_file), str(plan)],
             stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_SECONDS,
         )  # fmt: skip
