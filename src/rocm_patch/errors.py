@@ -161,3 +161,57 @@ class NoGpuError(ValidationError):
     """torch sees no GPU that could be validated."""
 
     exit_code = 91
+
+
+class PlanError(RocmPatchError):
+    """A plan file is not a plan, or asks for what a plan may not ask."""
+
+    exit_code = 100
+
+
+class PlanTrustError(PlanError):
+    """A plan that root must not act on: others could have written it, and no good signature is there."""
+
+    exit_code = 101
+
+
+class FactsDifferError(PlanError):
+    """The plan was made from other facts than this machine's."""
+
+    exit_code = 102
+
+
+class ApplyError(RocmPatchError):
+    """A step failed, and everything was put back."""
+
+    exit_code = 110
+
+
+class UndoError(ApplyError):
+    """Something could not be put back; the journal and the snapshots are kept."""
+
+    exit_code = 111
+
+
+class CheckError(ApplyError):
+    """The checks before the first step refuse; nothing was touched."""
+
+    exit_code = 112
+
+
+class ChangedSinceError(ApplyError):
+    """What a rollback would put back was changed by somebody else in the meantime."""
+
+    exit_code = 113
+
+
+class DriftError(ApplyError):
+    """What was applied is no longer as it was applied."""
+
+    exit_code = 114
+
+
+class StateFolderError(ApplyError):
+    """The state folder or its journal is not safe to use, or is damaged."""
+
+    exit_code = 115

@@ -48,8 +48,8 @@ def find_packages(tree: Tree) -> list[Package]:
 
 
 def origin_of(name: str, version: str, maker: str) -> Origin:
-    """Tell who made a package: we (+gfx in its version), AMD, or the distribution."""
-    if re.search(r"\+gfx1?[0-9a-f]{3}", version):
+    """Tell who made a package: we (+gfx or +0gfx in its version), AMD, or the distribution."""
+    if re.search(r"\+0?gfx1?[0-9a-f]{3}", version):
         return "rocm-patch"
     if _AMD_VERSION.search(version) or name.startswith("amdrocm") or "@amd.com" in maker.lower():
         return "amd"

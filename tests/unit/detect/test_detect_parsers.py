@@ -125,6 +125,7 @@ def test_dpkg_status_out_of_order(lines: list[str]) -> None:
     [
         ("rocblas", "4.4.0.60400-47~24.04", "", "amd"),
         ("rocblas", "4.4.0.60400-47~24.04+gfx1010.1", "", "rocm-patch"),
+        ("librocblas4", "6.4.4-4+0gfx1010.1", "", "rocm-patch"),
         ("librocblas4", "6.4.4-4", "Debian ROCm Team <debian-ai@lists.debian.org>", "distribution"),
         ("rocblas", "4.4.0.60400-47.el9", "Advanced Micro Devices, Inc.", "amd"),
         ("amdrocm-blas7.13-gfx1010", "7.13.0-1", "", "amd"),

@@ -1,0 +1,114 @@
+"""What handlers work with: the root, the kept contents, the journal, and programs run by argument list."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+
+from rocm_patch import commands
+from rocm_patch.apply.journal import Journal
+from rocm_patch.apply.points import reached
+from rocm_patch.apply.rootfs import RootFs
+from rocm_patch.apply.snapshot import Store
+from rocm_patch.errors import ApplyError, MissingToolError
+
+_ENVIRONMENT = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "HOME": "/root",
+    "DEBIAN_FRONTEND": "noninteractive",
+    "DEBCONF_NONINTERACTIVE_SEEN": "true",
+    "NEEDRESTART_SUSPEND": "1",
+    # Our own hooks in the package managers have nothing to say about our own run.
+    "ROCM_PATCH_ACTIVE": "1",
+}
+_KEPT = 8000
+_SECONDS = 3600
+
+
+class CommandError(ApplyError):
+    """A program of the package manager failed; `detail` holds the end of its output."""
+
+
+@attrs.define
+class Context:
+    """One run's surroundings."""
+
+    fs: RootFs
+    journal: Journal
+    store: Store
+    tx: int | None = None
+    #: Who is meant by @caller.
+    user: str | None = None
+    #: /proc of the machine whose processes count.
+    proc: Path = Path("/proc")
+    #: Limits that tests make short.
+    seconds: float = _SECONDS
+    #: Verify by what package managers say, without reading their files: for hooks, which run often.
+    quick: bool = False
+    #: Seconds to wait for a package manager that outlived a cut off run.
+    patience: float = 60.0
+    extra: dict[str, str] = attrs.field(factory=dict)
+
+    def run(
+        self, argv: Sequence[str], *, given: str = "", good: tuple[int, ...] = (0,), quiet: bool = False
+    ) -> str:
+        """Run a program, note it with its output, give its standard output.
+
+        CommandError unless it ends well.
+        """
+        reached(f"before running {argv[0]}")
+        try:
+            done = commands.run(
+                list(argv),
+                input=given.encode(), capture_output=True, check=False, timeout=self.seconds,
+                env=_ENVIRONMENT | self.extra, cwd="/",
+            )  # fmt: skip
+        except FileNotFoundError as error:
+            raise MissingToolError(
+                f"{argv[0]} is needed",
+                cause="it is not installed",
+                step=f"install {argv[0]} with this system's package manager",
+            ) from error
+        except subprocess.TimeoutExpired as error:
+            raise CommandError(
+                f"{argv[0]} did not end within {self.seconds:.0f} s", step="see what it waits for"
+            ) from error
+        out, err = (escaped(text) for text in (done.stdout, done.stderr))
+        if not quiet or done.returncode not in good:
+            self.journal.event(
+                self.tx,
+                f"ran {Path(argv[0]).name}",
+                {"argv": list(argv), "exit": done.returncode, "out": out[-_KEPT:], "err": err[-_KEPT:]},
+            )
+        reached(f"after running {argv[0]}")
+        if done.returncode not in good:
+            lines = [line for line in (err + "\n" + out).splitlines() if line.strip()]
+            raise CommandError(
+                f"{Path(argv[0]).name} failed with exit status {done.returncode}",
+                cause=_cause(lines),
+                detail=lines[-15:],
+                step="rocm-patch history shows its whole output",
+            )
+        return out
+
+
+def _cause(lines: list[str]) -> str:
+    """Choose the line that says why: the last one that calls itself an error, or the last of all."""
+    said = [line for line in lines if line.lower().startswith(("e: ", "error", "dpkg: error"))]
+    return (said[:1] or lines[-1:] or ["it printed nothing"])[0][:300]
+
+
+def escaped(data: bytes) -> str:
+    """Decode output so that no part of it can fake a line's beginning or steer a terminal that shows it."""
+    text = data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
+    return "".join(char if char in "\n\t" or char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+
+
+def is_root() -> bool:
+    """Tell whether this process may change owners."""
+    return os.geteuid() == 0

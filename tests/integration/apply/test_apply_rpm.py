@@ -1,0 +1,116 @@
+"""dnf and zypper act for real in roots made here, and are undone byte for byte."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.apply.rpmroot import make_repository, make_rpm_root, manager
+from tests.unit.apply.kit import apply, describe, killed_at, options, recover
+
+from rocm_patch.apply import engine
+from rocm_patch.errors import ApplyError, CheckError
+from rocm_patch.plan.actions import Hold, Packages
+
+LIBRARY = "opt/rocm/lib/librocblas.so.4"
+
+
+@pytest.fixture(scope="session")
+def rpms(room: Path) -> Path:
+    return make_repository(room / "rpms")
+
+
+@pytest.fixture(scope="session", params=["dnf", "zypper"])
+def stock(request: pytest.FixtureRequest, room: Path, rpms: Path) -> tuple[str, Path]:
+    return request.param, make_rpm_root(room / f"stock-{request.param}", rpms, request.param)
+
+
+@pytest.fixture
+def system(stock: tuple[str, Path], room: Path) -> Any:
+    kind, made = stock
+    place = room / f"root-{kind}"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(made, place, symlinks=True)
+    yield kind, place
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def packages(*install: str, remove: list[str] | None = None) -> list[tuple[str, Any]]:
+    return [("rule", Packages(kind="packages", install=list(install), remove=remove or []))]
+
+
+def test_install_upgrade_remove_and_back(system: tuple[str, Path]) -> None:
+    _, root = system
+    before = describe(root)
+    started = time.monotonic()
+    apply(root, packages("rocblas", "kernels", remove=["dist-rocminfo"]))
+    assert (root / LIBRARY).read_text() == "ours\n"
+    assert (root / "opt/rocm/lib/rocblas/library/gfx1010/a.dat").exists()
+    assert (root / "usr/share/helper/x").exists()
+    assert not (root / "usr/bin/rocminfo").exists()
+    assert not (root / "opt/rocm/share/old").exists()
+    with engine.session(options(root)) as ctx:
+        assert engine.verify(ctx) == []
+    engine.rollback(options(root))
+    assert describe(root) == before
+    assert time.monotonic() - started < 600
+
+
+def test_failing_script_puts_everything_back(system: tuple[str, Path]) -> None:
+    _, root = system
+    before = describe(root)
+    with pytest.raises(ApplyError, match="everything was put back"):
+        apply(root, packages("broken"))
+    assert describe(root) == before
+
+
+def test_hold_keeps_the_version_and_is_undone(system: tuple[str, Path]) -> None:
+    kind, root = system
+    before = describe(root)
+    apply(root, [("hold", Hold(kind="hold", packages=["rocblas"]))])
+    if kind == "zypper":
+        manager(root, kind, "update")
+        assert (root / LIBRARY).read_text() == "stock\n", "zypper itself respects the lock"
+    else:
+        assert "rocblas-0:4.4.0-47.*\n" in (root / "etc/dnf/plugins/versionlock.list").read_text()
+    with pytest.raises(CheckError, match="checks") as refused:
+        apply(root, packages("rocblas=4.4.0-47+gfx1010.1"))
+    assert refused.value.exit_code == 112
+    engine.rollback(options(root))
+    assert describe(root) == before
+
+
+def test_update_by_the_owner_is_noticed(system: tuple[str, Path]) -> None:
+    kind, root = system
+    apply(root, packages("rocblas"))
+    words = (
+        ("downgrade", "rocblas-4.4.0-47")
+        if kind == "dnf"
+        else ("install", "--oldpackage", "rocblas=4.4.0-47")
+    )
+    manager(root, kind, *words)
+    with engine.session(options(root)) as ctx:
+        findings = engine.verify(ctx)
+    assert any("rocblas is 4.4.0-47, and was 4.4.0-47+gfx1010.1" in line for line in findings), findings
+
+
+def test_kill_after_the_manager_acted(system: tuple[str, Path]) -> None:
+    """The worst point: the package database is new, the journal does not know it yet."""
+    _, root = system
+    before = describe(root)
+    points = root.parent / "points"
+    points.unlink(missing_ok=True)
+    trial = root.with_name(f"{root.name}-trial")
+    shutil.copytree(root, trial, symlinks=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROCM_PATCH_POINTS", str(points))
+        apply(trial, packages("kernels"))
+    shutil.rmtree(trial)
+    number = points.read_text().splitlines().index("step 0 is done") + 1
+    assert killed_at(number, lambda: apply(root, packages("kernels")))
+    assert (root / "usr/share/helper/x").exists()
+    recover(root)
+    assert describe(root) == before

@@ -1,0 +1,125 @@
+"""What plan says to detect's machines: the chosen ones in detail, all of them in the published matrix."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.unit.detect import kit
+from tests.unit.plan import matrix
+from tests.unit.plan.matrix import plan_of
+
+from rocm_patch.plan.actions import DropLines, JoinGroup, Packages, UnsetVariable, WriteFile
+from rocm_patch.plan.model import Item, Plan
+
+
+@pytest.fixture(scope="session")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Plan]:
+    known: dict[str, Plan] = {}
+
+    def give(name: str) -> Plan:
+        if name not in known:
+            known[name] = matrix.plan_of(name, Path(tmp_path_factory.mktemp("machine")))
+        return known[name]
+
+    return give
+
+
+def item(plan: Plan, rule: str) -> Item:
+    return next(one for one in plan.items if one.rule == rule)
+
+
+def test_matrix_is_current(plan: Callable[[str], Plan]) -> None:
+    assert matrix.PLACE.read_text("utf-8") == matrix.text(plan), "python -m tests.unit.plan.matrix"
+
+
+def test_override_is_taken_out(plan: Callable[[str], Plan]) -> None:
+    found = item(plan("rx5700xt-ubuntu-24.04-amd-6.2-override"), "gfx-override")
+    assert found.state == "needed"
+    assert found.actions == [
+        UnsetVariable(kind="unset-variable", name="HSA_OVERRIDE_GFX_VERSION", files=["/etc/environment"])
+    ]
+
+
+def test_override_within_rdna2_is_left_alone(plan: Callable[[str], Plan]) -> None:
+    assert all(one.rule != "gfx-override" for one in plan("rx6700xt-raphael").items)
+
+
+def test_groups(plan: Callable[[str], Plan]) -> None:
+    found = item(plan("rx5600xt-not-in-render"), "kfd-permission")
+    assert found.actions == [JoinGroup(kind="join-group", groups=["render"])]
+    assert found.afterwards == "log out and in again"
+
+
+def test_blacklist(plan: Callable[[str], Plan]) -> None:
+    found = item(plan("rx5600xt-blacklisted"), "driver-kept-out")
+    assert isinstance(found.actions[0], DropLines)
+    assert found.actions[0].files == ["/etc/modprobe.d/blacklist-amdgpu.conf"]
+    assert "command line" in found.commands[0]
+
+
+def test_mixed(plan: Callable[[str], Plan]) -> None:
+    pin, packages = item(plan("rx5600xt-ubuntu-24.04-mixed"), "mixed-packages").actions
+    assert isinstance(pin, WriteFile)
+    assert isinstance(packages, Packages)
+    assert packages.remove == ["libhsa-runtime64-1", "rocm-cmake", "rocminfo"]
+
+
+def test_firmware(plan: Callable[[str], Plan]) -> None:
+    found = item(plan("rx5600xt-debian-12-amd-6.0"), "firmware")
+    assert found.actions == [Packages(kind="packages", install=["firmware-amd-graphics"])]
+    assert "navi10_sdma" in found.why
+
+
+def test_card_beside_the_processors_own(plan: Callable[[str], Plan]) -> None:
+    (action,) = item(plan("rx5600m-laptop-cezanne"), "card-alone").actions
+    assert isinstance(action, WriteFile)
+    assert action.content.endswith("export ROCR_VISIBLE_DEVICES=0\n")
+
+
+@pytest.mark.parametrize(
+    ("machine", "rule", "state", "word"),
+    [
+        ("rx5600xt-no-atomics", "pcie-atomics", "impossible", "slot"),
+        ("rx5700xt-wsl2", "wsl2", "impossible", "Windows"),
+        ("rx5600xt-vfio", "passed-through", "impossible", "vfio-pci"),
+        ("rx5600xt-docker-without-kfd", "container-device", "by-hand", "container"),
+        ("rx5600xt-cpu-wheel", "torch-build", "impossible", "glibc"),
+        ("rx5600xt-fedora-42", "torch-build", "by-hand", "gfx1010"),
+        ("rx5600xt-ubuntu-22.04-amd-6.4", "rocblas-kernels", "unknown", "gfx1100"),
+        ("rx5700-ubuntu-20.04-amd-5.4", "rocblas-kernels", "impossible", "5.4.0"),
+        ("rx5700xt-ubuntu-24.04-amd-7.2", "preemption-off", "right", "Queue"),
+        ("rx5600xt-debian-sid-rocm-patch", "rocblas-kernels", "right", ""),
+        ("rx5600xt-debian-sid-rocm-patch", "torch-build", "right", ""),
+    ],
+)
+def test_states(plan: Callable[[str], Plan], machine: str, rule: str, state: str, word: str) -> None:
+    found = item(plan(machine), rule)
+    assert found.state == state
+    assert word in found.why
+
+
+@pytest.mark.parametrize(
+    "machine", ["mi210-alma-9", "mi300x-x8", "no-gpu", "nvidia-only", "rx7900xtx-ubuntu-24.04"]
+)
+def test_other_cards_need_nothing_of_this_project(plan: Callable[[str], Plan], machine: str) -> None:
+    assert not [one for one in plan(machine).items if one.state != "right"]
+
+
+def test_a_plan_names_nobody(plan: Callable[[str], Plan]) -> None:
+    for name in kit.names():
+        text = plan(name).model_dump_json()
+        assert "ada" not in text.replace("adapt", ""), name
+        assert "0000:0" not in text, name
+
+
+def test_in_time() -> None:
+
+    start = time.process_time()
+
+    with tempfile.TemporaryDirectory() as folder:
+        plan_of("rx5600xt-ubuntu-22.04-amd-6.4", Path(folder))
+    assert time.process_time() - start < 1
