@@ -254,6 +254,7 @@ Scheduler::Outcome Scheduler::run_group(Launch& launch, GroupStorage& storage, b
             break;
         }
         if (at_barrier == live) {
+            if (storage.strict_group) storage.strict_group->races.barrier();
             for (unsigned i = 0; i < g.waves; ++i)
                 if (g.wave[i].state == State::Barrier) g.wave[i].state = State::Ready;
         }
