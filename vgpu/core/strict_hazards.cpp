@@ -41,7 +41,7 @@ std::string HazardTracker::check(const Extra& where, const HazardMarks& marks, u
         if ((marks.later >> i & 1) == 0) continue;
         const Hazard& h = rows[i];
         const Row& row = rows_[i];
-        const std::string head = std::string(h.name) + ": " + isa::to_string(where.inst) + h.relation;
+        std::string head = std::string(h.name) + ": " + isa::to_string(where.inst) + h.relation;
         if (h.shape == Shape::alone) return head;
         if (h.shape == Shape::across_branch && !row.branched) continue;
         if (h.shape == Shape::clause && row.left == 0) continue;

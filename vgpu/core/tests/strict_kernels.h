@@ -6,6 +6,8 @@
 
 namespace vgpu::core::tests {
 
+// clang-format off: columns of words
+
 constexpr std::uint32_t kLdsRead[] = {
     0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], 0x0
     0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
