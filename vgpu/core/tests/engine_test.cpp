@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "vgpu/core/tests/card.h"
+#include "vgpu/core/tests/strict_kernels.h"
 
 using namespace vgpu::core;
 using namespace vgpu::core::tests;
@@ -199,6 +200,11 @@ void statistics() {
     check(k.valu == 64 * 4 && k.lds == 64 * 2 && k.vmem == 64 && k.smem == 64 && k.salu == 64, "instructions by class", stats.json());
     check(k.global_write_bytes == 8 * 1024 && k.lds_bank_conflicts == 0, "bytes and conflicts", stats.json());
     check(stats.json().find("\"fma_share\": 0.0000") != std::string::npos, "JSON", stats.json());
+    // 32 lanes add to one dword, one after the other; that all write and read it first and last costs nothing.
+    Card other(options);
+    other.run(kLdsAtomics);
+    const Stats atomics = other.engine.stats();
+    check(!atomics.kernels.empty() && atomics.kernels[0].lds_bank_conflicts == 31, "conflicts of atomics", atomics.json());
 }
 
 }  // namespace
