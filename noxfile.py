@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2024.10"
@@ -11,6 +13,7 @@ nox.options.sessions = ["tests", "lint"]
 
 REQUIREMENTS = "build/requirements"
 SOURCE = {"PYTHONPATH": "src"}
+CPP = sorted(str(path) for path in Path("vgpu").rglob("*") if path.suffix in {".cpp", ".h", ".hip"})
 
 
 def _install(session: nox.Session, name: str = "project") -> None:
@@ -27,11 +30,22 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check the form and the types of the Python code."""
+    """Check the form and the types of the Python code, and the form of the C++ code."""
     _install(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("clang-format", "--dry-run", "-Werror", *CPP)
     session.run("mypy", env=SOURCE)
+
+
+@nox.session
+def tidy(session: nox.Session) -> None:
+    """Run clang-tidy's chosen checks (.clang-tidy) over vgpu/ (minutes) or over the files named."""
+    _install(session, "lint")
+    configure = ["-DVGPU_TESTS=ON", "-DVGPU_HOST_BUILDS=portable"]
+    session.run("cmake", "-S", "vgpu", "-B", session.create_tmp(), *configure, external=True)
+    files = session.posargs or [path for path in CPP if path.endswith(".cpp")]
+    session.run("clang-tidy", "-p", session.create_tmp(), "--quiet", *files)
 
 
 @nox.session(name="build-torch-gfx1010")

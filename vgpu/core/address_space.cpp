@@ -34,7 +34,7 @@ bool touchable(std::uint32_t flags) {
 
 AddressSpace::AddressSpace() : epoch_(next_epoch.fetch_add(1)) {}
 
-void AddressSpace::add(std::uint64_t base, std::uint64_t size, std::uint32_t flags, std::string label) {
+void AddressSpace::add(std::uint64_t base, std::uint64_t size, std::uint32_t flags, std::string label, std::string story) {
     if (size == 0) return;
     std::unique_lock lock(mutex_);
     const std::uint64_t end = base + size;
@@ -50,10 +50,10 @@ void AddressSpace::add(std::uint64_t base, std::uint64_t size, std::uint32_t fla
         }
         narrowed = true;
         it = ranges_.erase(it);
-        if (old.base < base) ranges_[old.base] = {old.base, base - old.base, old.flags, old.label};
-        if (old_end > end) it = ranges_.emplace(end, Range{end, old_end - end, old.flags, old.label}).first;
+        if (old.base < base) ranges_[old.base] = {old.base, base - old.base, old.flags, old.label, old.story};
+        if (old_end > end) it = ranges_.emplace(end, Range{end, old_end - end, old.flags, old.label, old.story}).first;
     }
-    ranges_[base] = {base, size, flags, std::move(label)};
+    ranges_[base] = {base, size, flags, std::move(label), std::move(story)};
     if (narrowed) epoch_.store(next_epoch.fetch_add(1), std::memory_order_release);
 }
 
@@ -121,18 +121,17 @@ std::optional<AddressSpace::Range> AddressSpace::find(std::uint64_t addr) const 
 }
 
 std::optional<AddressSpace::Range> AddressSpace::nearest(std::uint64_t addr) const {
-    if (auto hit = find(addr)) return hit;
     std::shared_lock lock(mutex_);
-    const auto above = ranges_.upper_bound(addr);
-    if (above == ranges_.begin()) {
-        if (above == ranges_.end()) return std::nullopt;
-        return above->second;
-    }
-    const auto below = std::prev(above);
-    if (above == ranges_.end()) return below->second;
-    const std::uint64_t down = addr - (below->first + below->second.size);
-    const std::uint64_t up = above->first - addr;
-    return down <= up ? below->second : above->second;
+    const auto guard = [](const auto& entry) { return (entry.second.flags & (RedZone | Tail)) != 0; };
+    auto above = ranges_.upper_bound(addr);
+    auto below = std::make_reverse_iterator(above);
+    above = std::find_if_not(above, ranges_.end(), guard);
+    below = std::find_if_not(below, ranges_.rend(), guard);
+    if (below == ranges_.rend() && above == ranges_.end()) return std::nullopt;
+    if (below == ranges_.rend()) return above->second;
+    const std::uint64_t end = below->first + below->second.size;
+    if (addr < end || above == ranges_.end()) return below->second;
+    return addr - end < above->first - addr ? below->second : above->second;
 }
 
 }  // namespace vgpu::core

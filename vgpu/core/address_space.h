@@ -25,6 +25,7 @@ public:
         Freed = 8,      // strict mode: quarantined after free, kept to name it in a fault
         Host = 16,      // host memory (pinned, kernarg); only for text
         Device = 32,    // device memory; only for text
+        Tail = 64,      // strict mode: what is left of an allocation's last dword
     };
 
     struct Range {
@@ -32,6 +33,7 @@ public:
         std::uint64_t size = 0;   // bytes
         std::uint32_t flags = None;
         std::string label;        // for fault texts, e.g. "device allocation"
+        std::string story;        // who made and freed it, where that is known
     };
 
     AddressSpace();
@@ -40,7 +42,7 @@ public:
 
     // Adds [base, base+size). Any part that overlaps an older range replaces that
     // part. A size of zero adds nothing.
-    void add(std::uint64_t base, std::uint64_t size, std::uint32_t flags, std::string label);
+    void add(std::uint64_t base, std::uint64_t size, std::uint32_t flags, std::string label, std::string story = {});
     // Removes the range that begins at base; false where none does.
     bool remove(std::uint64_t base);
     // Changes the flags of the range that begins at base (allocation -> quarantine).
@@ -51,7 +53,8 @@ public:
     bool contains(std::uint64_t addr, std::uint64_t size, bool write = false) const noexcept;
     // The range that holds addr, whatever its flags.
     std::optional<Range> find(std::uint64_t addr) const;
-    // The range that holds addr, else the one whose edge is closest to it.
+    // The range that holds addr, else the one whose edge is closest to it; red zones are
+    // passed over for what they guard.
     std::optional<Range> nearest(std::uint64_t addr) const;
 
 private:

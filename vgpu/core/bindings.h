@@ -4,11 +4,14 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 
 #include "vgpu/core/wave.h"
 #include "vgpu/isa/inst.h"
 
 namespace vgpu::core {
+
+struct StrictFacts;
 
 struct Binding {
     isa::Op op;
@@ -27,6 +30,7 @@ struct Extra {
     isa::Inst inst;
     MicroOp inner;           // what a wrapper (DPP, SDWA, checks) runs
     Fn atomic = nullptr;
+    std::shared_ptr<const StrictFacts> strict;   // in strict mode
 };
 
 // The handlers of one host build.

@@ -211,6 +211,13 @@ void CodeCache::wrap(Chunk& chunk, MicroOp& op, Fn fn) {
     chunk.extras.push_back(std::move(outer));
 }
 
+void CodeCache::check_strictly(Chunk& chunk, MicroOp& op, unsigned lanes) {
+    if (!strict_) return;
+    wrap(chunk, op, &run_strict);
+    Extra& outer = *chunk.extras.back();
+    outer.strict = strict_facts(outer.inst, lanes);
+}
+
 // DPP and SDWA: the wrapper keeps the real operands, the inner instruction reads (and for
 // SDWA writes) hidden registers.
 void CodeCache::extend(Chunk& chunk, MicroOp& op, const Inst& inst, unsigned lanes) {
@@ -260,6 +267,7 @@ MicroOp CodeCache::translate_one(Chunk& chunk, u64 pc, unsigned lanes, bool& las
     op.fn = handler(inst);
     if (op.fn == nullptr) {
         op.fn = handlers_.no_handler;
+        check_strictly(chunk, op, lanes);
         return op;
     }
     op.cls = class_of(inst);
@@ -277,7 +285,7 @@ MicroOp CodeCache::translate_one(Chunk& chunk, u64 pc, unsigned lanes, bool& las
     if (special) wrap(chunk, op, handlers_.special_source);
     if (inject_ == Inject::LaneStuck && op.cls == Class::Valu && !inst.has(isa::WREXEC) && !inst.has(isa::SDST))
         wrap(chunk, op, handlers_.stuck_lane);
-    if (strict_) wrap(chunk, op, &run_strict);
+    check_strictly(chunk, op, lanes);
     last = ends_chunk(inst.op);
     return op;
 }

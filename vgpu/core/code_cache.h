@@ -49,6 +49,7 @@ private:
     void fill_memory(MicroOp& op, const isa::Inst& inst);
     void extend(Chunk& chunk, MicroOp& op, const isa::Inst& inst, unsigned lanes);
     void wrap(Chunk& chunk, MicroOp& op, Fn fn);
+    void check_strictly(Chunk& chunk, MicroOp& op, unsigned lanes);
     u32 source(const isa::Inst& inst, unsigned k, unsigned lanes);
     u32 constant(u64 value);
 

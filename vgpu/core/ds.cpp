@@ -8,23 +8,29 @@ namespace {
 
 using isa::Op;
 
-// Extra passes over the 32 banks: lanes that want different dwords of one bank.
-void count_conflicts(Wave& w, const Lanes32& a, u32 exec) {
+// Extra passes over the 32 banks: lanes that want different dwords of one bank. A pass serves 32 dwords, so wide
+// elements go in groups of lanes. Lanes that share a dword share a pass, but not where each changes it (atomics).
+template <bool Shared = true>
+void count_conflicts(Wave& w, const Lanes32& a, u32 exec, u32 size) {
     if (!w.class_counts) return;
-    u32 seen[32][32];
-    u8 used[32] = {};
-    u32 passes = 1;
-    for (int i = 0; i < 32; ++i) {
-        if (!(exec >> i & 1)) continue;
-        const u32 dword = a.x[i] >> 2, bank = dword & 31;
-        bool known = false;
-        for (u32 k = 0; k < used[bank]; ++k) known = known || seen[bank][k] == dword;
-        if (!known) {
-            seen[bank][used[bank]++] = dword;
-            passes = used[bank] > passes ? used[bank] : passes;
+    const u32 dwords = (size + 3) / 4, group = dwords == 1 ? 32 : dwords == 2 ? 16 : 8;
+    for (u32 first = 0; first < 32; first += group) {
+        u32 seen[32][32];
+        u8 used[32] = {};
+        u32 passes = 1;
+        for (u32 i = first; i < first + group; ++i) {
+            if (!(exec >> i & 1)) continue;
+            for (u32 d = 0; d < dwords; ++d) {
+                const u32 dword = (a.x[i] >> 2) + d, bank = dword & 31;
+                bool known = false;
+                for (u32 k = 0; Shared && k < used[bank]; ++k) known = known || seen[bank][k] == dword;
+                if (known) continue;
+                seen[bank][used[bank]++] = dword;
+                passes = used[bank] > passes ? used[bank] : passes;
+            }
         }
+        w.class_counts[kStatLdsConflicts] += passes - 1;
     }
-    w.class_counts[kStatLdsConflicts] += passes - 1;
 }
 
 VGPU_INLINE const u32* address_register(const Wave& w, const MicroOp* u, u32 h) { return w.v + u->src[0] + h * 32; }
@@ -59,7 +65,7 @@ VGPU_INLINE bool load_half(Wave& w, const MicroOp* u, u32 h, u32 exec, const u32
     constexpr u32 size = element_bytes(E, N);
     Lanes32 a;
     addresses(base, offset, a);
-    count_conflicts(w, a, exec);
+    count_conflicts(w, a, exec, size);
     u32* r = w.v + dst + h * 32;
     if (!all_inside(w, a, exec, size)) [[unlikely]] {
         if (w.lds_strict) {
@@ -124,7 +130,7 @@ VGPU_INLINE bool store_half(Wave& w, const MicroOp* u, u32 h, u32 exec, u32 offs
     constexpr u32 size = element_bytes(E, N);
     Lanes32 a;
     addresses(address_register(w, u, h), offset, a);
-    count_conflicts(w, a, exec);
+    count_conflicts(w, a, exec, size);
     if (!all_inside(w, a, exec, size)) [[unlikely]] {
         overrun(w, u, a, h, exec, size, true);
         return false;
@@ -198,6 +204,13 @@ const MicroOp* atomic(Wave& w, const MicroOp* u) {
     const Atomic op = static_cast<Atomic>(u->n);
     const bool compare = op == Atomic::CmpSwap || op == Atomic::FCmpSwap;
     const bool two = compare || op == Atomic::MskOr || op == Atomic::Wrap;
+    if (w.class_counts) {
+        for (u32 h = 0; h < w.halves; ++h) {
+            Lanes32 a;
+            addresses(address_register(w, u, h), static_cast<u32>(u->imm), a);
+            count_conflicts<false>(w, a, w.s[kExecLo + h], sizeof(T));
+        }
+    }
     for (u64 m = w.exec(); m != 0; m &= m - 1) {
         const u32 lane = static_cast<u32>(std::countr_zero(m));
         T data = reg<T>(w, u->src[1], lane);

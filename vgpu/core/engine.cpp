@@ -88,6 +88,8 @@ Stats Engine::stats() const {
     return impl_->stats;
 }
 
+std::uint64_t Engine::launches() const { return impl_->serial.load(); }
+
 const DeviceProfile& Engine::profile() const { return impl_->profile; }
 
 }  // namespace vgpu::core

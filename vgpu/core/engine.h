@@ -141,6 +141,7 @@ public:
     void stop_running();
 
     Stats stats() const;
+    std::uint64_t launches() const;               // begun so far
     const DeviceProfile& profile() const;
 
     struct Impl;

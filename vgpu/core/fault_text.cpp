@@ -2,6 +2,7 @@
 #include <cinttypes>
 #include <cstdarg>
 #include <cstdio>
+#include <sstream>
 
 #include "vgpu/core/launch.h"
 #include "vgpu/isa/print.h"
@@ -19,6 +20,14 @@ std::string format(const char* pattern, ...) {
     return text;
 }
 
+std::vector<std::string> lines_of(const std::string& text) {
+    std::vector<std::string> lines;
+    std::istringstream in(text);
+    for (std::string line; std::getline(in, line);) lines.push_back(line);
+    if (lines.empty()) lines.emplace_back();
+    return lines;
+}
+
 std::string instruction_at(const MicroOp* u) {
     if (u == nullptr || u->extra == nullptr) return "?";
     if (u->extra->inst.op == isa::Op::invalid) {
@@ -33,18 +42,21 @@ std::string instruction_at(const MicroOp* u) {
     return isa::to_string(u->extra->inst);
 }
 
-std::string nearest_text(const AddressSpace& memory, u64 address) {
+}  // namespace
+
+std::string nearest_text(const AddressSpace& memory, u64 address, unsigned size) {
     const auto range = memory.nearest(address);
     if (!range) return "the GPU has no memory allocated";
     const u64 end = range->base + range->size;
-    const char* what = (range->flags & AddressSpace::Freed) ? " (freed)" : (range->flags & AddressSpace::RedZone) ? " (red zone)" : "";
-    const std::string size = format("%s%s of %" PRIu64 " bytes at 0x%" PRIx64, range->label.c_str(), what, range->size, range->base);
-    if (address >= end) return format("%" PRIu64 " bytes past the end of ", address - end) + size;
-    if (address < range->base) return format("%" PRIu64 " bytes before ", range->base - address) + size;
-    return format("byte %" PRIu64 " of ", address - range->base) + size;
+    const std::string what = format("%s of %" PRIu64 " bytes at 0x%" PRIx64, range->label.c_str(), range->size, range->base);
+    std::string text;
+    if (address >= end) text = format("%" PRIu64 " bytes past the end of ", address - end) + what;
+    else if (address < range->base) text = format("%" PRIu64 " bytes before ", range->base - address) + what;
+    else text = format("byte %" PRIu64 " of ", address - range->base) + what;
+    if (address < end && address + size > end && address >= range->base) text += format("; it runs %" PRIu64 " bytes past the end", address + size - end);
+    if (!range->story.empty()) text += "\n" + range->story;
+    return text;
 }
-
-}  // namespace
 
 const char* to_string(Fault::Kind kind) {
     switch (kind) {
@@ -74,7 +86,12 @@ Fault describe(const Launch& launch, const Wave& w) {
     f.kernel = launch.info.kernel_name;
     f.instruction = instruction_at(w.next);
     std::string head = to_string(p.kind);
-    if (p.note != nullptr) head += std::string(" (") + p.note + ")";
+    std::vector<std::string> more;   // a finding of strict mode may have several lines
+    if (p.note != nullptr) {
+        more = lines_of(p.note);
+        head += " (" + more.front() + ")";
+        more.erase(more.begin());
+    }
     const char* verb = p.write ? "write" : "read";
     switch (p.kind) {
         case Fault::Kind::Memory: head += format(": %u-byte %s at 0x%" PRIx64, p.size, verb, p.address); break;
@@ -91,7 +108,8 @@ Fault describe(const Launch& launch, const Wave& w) {
     f.lines.push_back("kernel " + f.kernel + format(", workgroup (%u, %u, %u), wave %u, lane %u", f.workgroup[0], f.workgroup[1],
                                                     f.workgroup[2], f.wave, f.lane));
     f.lines.push_back(format("pc 0x%" PRIx64 " (kernel entry + 0x%" PRIx64 "): ", f.pc, f.pc - launch.entry) + f.instruction);
-    if (p.kind == Fault::Kind::Memory) f.lines.push_back(nearest_text(launch.memory, p.address));
+    if (p.kind == Fault::Kind::Memory) more = lines_of(nearest_text(launch.memory, p.address, p.size));
+    f.lines.insert(f.lines.end(), more.begin(), more.end());
     return f;
 }
 

@@ -56,7 +56,7 @@ u32 hardware_register(Wave& w, u32 id) {
         case kStatus: return w.s[kScc] | static_cast<u32>(w.exec() == 0) << 9 | static_cast<u32>(w.vcc() == 0) << 10 | 1u << 16;
         case kTrapSts: return w.trapsts;
         case kGprAlloc: return (w.group->launch->vgprs / 8 - 1) << 8;
-        case kLdsAlloc: return (w.lds_size / 512) << 12;
+        case kLdsAlloc: return ((w.lds_size + 511) / 512) << 12;
         case kShMemBases: return static_cast<u32>(kSharedAperture >> 48) << 16 | static_cast<u32>(kPrivateAperture >> 48);
         case kFlatScrLo: return static_cast<u32>(w.flat_scratch);
         case kFlatScrHi: return static_cast<u32>(w.flat_scratch >> 32);

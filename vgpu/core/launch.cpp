@@ -98,7 +98,13 @@ std::optional<Fault> Launch::prepare() {
     // rsrc1[5:0] counts blocks of 8 registers in wave32 and of 4 in wave64.
     vgprs = ((kd.compute_pgm_rsrc1 & 63) + 1) * (lanes == 32 ? 8 : 4);
     scratch_lane_bytes = std::max(info.private_segment_bytes, kd.private_segment_fixed_size);
+    scratch_limit = round_up(scratch_lane_bytes, 4);
     scratch_lane_bytes = round_up(scratch_lane_bytes * lanes, kScratchGranule) / lanes;
+    lds_limit = round_up(lds, 4);
+    if (!options.strict) {
+        lds_limit = lds_bytes;
+        scratch_limit = scratch_lane_bytes;
+    }
 
     // A wave64 register takes two of the SIMD's.
     const unsigned per_wave = vgprs * (lanes / 32);
@@ -129,7 +135,7 @@ bool Launch::begin_group(GroupStorage& storage, u64 number) {
     g.waves = (items + lanes - 1) / lanes;
     g.wave = storage.waves.data();
     g.lds = storage.lds;
-    g.lds_size = lds_bytes;
+    g.lds_size = lds_limit;
     storage.parked = 0;
     const u64 wave_scratch = u64{scratch_lane_bytes} * lanes;
     if (!storage.reserve_scratch(wave_scratch * waves_per_group)) return false;
@@ -137,7 +143,8 @@ bool Launch::begin_group(GroupStorage& storage, u64 number) {
 
     if (options.strict) {
         storage.strict.resize(storage.waves.size());
-        storage.lds_written.reset();
+        if (!storage.strict_group) storage.strict_group = std::make_unique<StrictGroup>();
+        storage.strict_group->begin(g.waves, g.lds_size);
     }
     const u32 rsrc1 = kd.compute_pgm_rsrc1, rsrc2 = kd.compute_pgm_rsrc2;
     const u32 mode = (rsrc1 >> 12 & 0xff) | (rsrc1 >> 21 & 1) << 8 | (rsrc1 >> 23 & 1) << 9;
@@ -162,7 +169,7 @@ bool Launch::begin_group(GroupStorage& storage, u64 number) {
         w.exec_count = 0;
         w.class_counts = nullptr;
         w.scratch_base = scratch_lane_bytes == 0 ? 0 : storage.scratch + i * wave_scratch;
-        w.scratch_lane_bytes = scratch_lane_bytes;
+        w.scratch_lane_bytes = scratch_limit;
         w.flat_scratch = 0;
         w.mode = mode;
 
@@ -192,7 +199,7 @@ bool Launch::begin_group(GroupStorage& storage, u64 number) {
 
         if (options.strict) {
             w.strict = &storage.strict[i];
-            w.strict->begin(at, 1 + (rsrc2 >> 11 & 3), &storage.lds_written);
+            w.strict->begin(at, 1 + (rsrc2 >> 11 & 3), storage.strict_group.get());
         }
 
         u64 exec = 0;

@@ -39,7 +39,7 @@ public:
     u64 scratch = 0;
     unsigned parked = 0;         // how often its time slice ran out
     std::vector<StrictWave> strict;   // one a wave, in strict mode
-    LdsWritten lds_written;
+    std::unique_ptr<StrictGroup> strict_group;
 
 private:
     AddressSpace& memory_;
@@ -77,6 +77,7 @@ struct Launch {
     unsigned vgprs = 0;
     u32 lds_bytes = 0;           // rounded up to what the card gives
     u32 scratch_lane_bytes = 0;
+    u32 lds_limit = 0, scratch_limit = 0;   // what a wave may touch: in strict mode what was asked for
     std::array<u32, 3> groups{};
     u64 group_count = 0;
     unsigned occupancy = 0;      // waves per SIMD
@@ -105,6 +106,8 @@ struct Launch {
     void fail(Fault f);
 };
 
+// Where these bytes lie, in words: the nearest allocation, and what is remembered of it.
+std::string nearest_text(const AddressSpace& memory, u64 address, unsigned size);
 // The whole text of a fault that a wave raised.
 Fault describe(const Launch& launch, const Wave& w);
 // Where every wave of these groups stands.

@@ -1,72 +1,11 @@
 // MUBUF and MTBUF: buffer memory through a 128-bit resource (V#).
 #include "vgpu/core/buffer_format.h"
+#include "vgpu/core/buffer_resource.h"
 #include "vgpu/core/handlers.h"
 #include "vgpu/core/memory_ops.h"
 
 namespace vgpu::core::VGPU_HOST {
 namespace {
-
-struct Resource {
-    u64 base;
-    u32 stride, records, format, index_stride, bounds;
-    u32 select[4];
-    bool swizzle, add_tid;
-};
-
-// gfx10 layout (RDNA1 ISA manual, "Buffer Resource Descriptor").
-Resource resource(const Wave& w, const MicroOp* u) {
-    const u32* d = w.s + (u->src[2] & operand::kValue);
-    Resource r;
-    r.base = d[0] | u64{d[1] & 0xffff} << 32;
-    r.stride = d[1] >> 16 & 0x3fff;
-    r.swizzle = d[1] >> 31;
-    r.records = d[2];
-    for (u32 k = 0; k < 4; ++k) r.select[k] = d[3] >> (3 * k) & 7;
-    r.format = d[3] >> 12 & 0x7f;
-    r.index_stride = 8u << (d[3] >> 21 & 3);
-    r.add_tid = d[3] >> 23 & 1;
-    r.bounds = d[3] >> 28 & 3;
-    return r;
-}
-
-struct Spot {
-    u64 index, offset;   // as the resource sees them
-    u64 scalar;          // soffset, outside swizzling
-};
-
-Spot spot(const Wave& w, const MicroOp* u, const Resource& r, u32 lane) {
-    u32 at = u->src[0];
-    u64 index = 0, offset = static_cast<u64>(u->imm);
-    if (u->aux & memflag::kIdxen) {
-        index = w.v[at + lane];
-        at += w.lanes;
-    }
-    if (u->aux & memflag::kOffen) offset += w.v[at + lane];
-    if (r.add_tid) index += lane;
-    return {index, offset, rs32(w, u->src[3])};
-}
-
-// May `size` bytes at `extra` past the spot be touched? The four rules of OOB_SELECT.
-bool in_bounds(const Resource& r, const Spot& s, u32 extra, u32 size) {
-    switch (r.bounds) {
-        case 0: return s.index < r.records && (r.stride == 0 || s.offset + extra + size <= r.stride);
-        case 1: return s.index < r.records;
-        case 2: return r.records != 0;
-        default: {
-            const u64 linear = s.offset + s.index * r.stride + s.scalar + extra;
-            if (r.swizzle && r.stride != 0)
-                return s.index < r.records / r.stride && s.offset + extra + size <= r.stride;
-            return linear + size <= r.records;
-        }
-    }
-}
-
-u64 address_of(const Resource& r, const Spot& s, u32 extra) {
-    const u64 offset = s.offset + extra;
-    if (!r.swizzle) return r.base + s.scalar + s.index * r.stride + offset;
-    const u64 major = s.index / r.index_stride, minor = s.index % r.index_stride;
-    return r.base + s.scalar + (major * r.stride + (offset & ~u64{3})) * r.index_stride + minor * 4 + (offset & 3);
-}
 
 // A private-memory access past the lane's own bytes would hit another lane's.
 bool past_scratch(const Wave& w, const Resource& r, const Spot& s, u32 size) {
@@ -143,6 +82,7 @@ int fast(Wave& w, const MicroOp* u, const Resource& r, u32 h, u32 exec, u32 reg)
 
 // buffer_load ... lds: the dword goes to LDS at M0 + offset + 4 * lane.
 const MicroOp* load_to_lds(Wave& w, const MicroOp* u, const Resource& r) {
+    count_bytes(w, false, w.exec(), isa::bytes(u->extra->inst.row().mem));
     for (u64 m = w.exec(); m != 0; m &= m - 1) {
         const u32 lane = static_cast<u32>(std::countr_zero(m));
         u8 bytes[4] = {};
@@ -164,7 +104,7 @@ struct Load {
         for (u32 h = 0; h < w.halves; ++h) {
             const u32 exec = w.s[kExecLo + h];
             if (exec == 0) continue;
-            count_bytes(w, false, exec, size);
+            if (!r.add_tid) count_bytes(w, false, exec, size);   // else scratch
             const int quick = fast<Access::Load, E, N, P>(w, u, r, h, exec, u->dst);
             if (quick < 0) return nullptr;
             if (quick > 0) continue;
@@ -186,7 +126,7 @@ struct Store {
         for (u32 h = 0; h < w.halves; ++h) {
             const u32 exec = w.s[kExecLo + h];
             if (exec == 0) continue;
-            count_bytes(w, true, exec, size);
+            if (!r.add_tid) count_bytes(w, true, exec, size);
             const int quick = fast<Access::Store, E, N, P>(w, u, r, h, exec, u->src[1]);
             if (quick < 0) return nullptr;
             if (quick > 0) continue;
@@ -207,6 +147,7 @@ const MicroOp* atomic(Wave& w, const MicroOp* u) {
     const bool compare = op == Atomic::CmpSwap || op == Atomic::FCmpSwap;
     const Resource r = resource(w, u);
     const u32 words = sizeof(T) / 4;
+    count_bytes(w, true, w.exec(), sizeof(T));
     const auto reg = [&](u32 at, u32 lane) {
         if constexpr (sizeof(T) == 4) return w.v[at + lane];
         else return w.v[at + lane] | u64{w.v[at + w.lanes + lane]} << 32;
@@ -241,6 +182,7 @@ const MicroOp* formatted(Wave& w, const MicroOp* u) {
     const bool typed = inst.fmt == isa::Fmt::MTBUF;
     const BufferFormat format = buffer_format(typed ? inst.format : r.format);
     if (format.components == 0) return u + 1;   // an invalid format touches nothing
+    if (!r.add_tid) count_bytes(w, A == Access::Store, w.exec(), format.bytes);
     const bool packed = row.has(isa::D16FMT), high = row.has(isa::D16HI), d16 = packed || high;
     for (u64 m = w.exec(); m != 0; m &= m - 1) {
         const u32 lane = static_cast<u32>(std::countr_zero(m));

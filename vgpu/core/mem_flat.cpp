@@ -24,13 +24,14 @@ VGPU_INLINE void addresses(const Wave& w, const MicroOp* u, u32 h, Lanes64& a) {
 VGPU_INLINE u32 aperture(u64 address) { return static_cast<u32>(address >> 32); }
 constexpr u32 kSharedHigh = kSharedAperture >> 32, kPrivateHigh = kPrivateAperture >> 32;
 
-// Is there a lane whose generic address is not plain memory?
-VGPU_INLINE bool any_aperture(const Lanes64& a, u32 exec) {
+// The lanes whose generic address is not plain memory.
+VGPU_INLINE u32 in_aperture(const Lanes64& a) {
     u32 found = 0;
     for (int i = 0; i < 32; ++i)
         found |= (aperture(a.x[i]) == kSharedHigh || aperture(a.x[i]) == kPrivateHigh) ? 1u << i : 0u;
-    return found & exec;
+    return found;
 }
+VGPU_INLINE bool any_aperture(const Lanes64& a, u32 exec) { return (in_aperture(a) & exec) != 0; }
 
 struct Problem {
     Fault::Kind kind = Fault::Kind::Memory;
@@ -106,9 +107,9 @@ struct Load {
             if (exec == 0) continue;
             Lanes64 a;
             addresses(w, u, h, a);
-            count_bytes(w, false, exec, size);
             u32* r = w.v + u->dst + h * 32;
             if (!(u->aux & memflag::kGlobal) && any_aperture(a, exec)) [[unlikely]] {
+                count_bytes(w, false, exec & ~in_aperture(a), size);
                 for (u32 i = 0; i < 32; ++i) {
                     if (!(exec >> i & 1)) continue;
                     u8 bytes[16];
@@ -119,6 +120,7 @@ struct Load {
                 }
                 continue;
             }
+            count_bytes(w, false, exec, size);
             const int bad = first_bad_lane(w, a, exec, size, false);
             if (bad >= 0) [[unlikely]]
                 return raise(w, u, Fault::Kind::Memory, a.x[bad], h * 32 + static_cast<u32>(bad), false, size);
@@ -150,9 +152,9 @@ struct Store {
             if (exec == 0) continue;
             Lanes64 a;
             addresses(w, u, h, a);
-            count_bytes(w, true, exec, size);
             const u32* r = w.v + u->src[1] + h * 32;
             if (!(u->aux & memflag::kGlobal) && any_aperture(a, exec)) [[unlikely]] {
+                count_bytes(w, true, exec & ~in_aperture(a), size);
                 for (u32 i = 0; i < 32; ++i) {
                     if (!(exec >> i & 1)) continue;
                     u8 bytes[16];
@@ -163,6 +165,7 @@ struct Store {
                 }
                 continue;
             }
+            count_bytes(w, true, exec, size);
             const int bad = first_bad_lane(w, a, exec, size, true);
             if (bad >= 0) [[unlikely]]
                 return raise(w, u, Fault::Kind::Memory, a.x[bad], h * 32 + static_cast<u32>(bad), true, size);
@@ -226,7 +229,8 @@ const MicroOp* atomic(Wave& w, const MicroOp* u) {
         if (exec == 0) continue;
         Lanes64 a;
         addresses(w, u, h, a);
-        count_bytes(w, true, exec, sizeof(T));
+        const bool generic = !(u->aux & memflag::kGlobal);
+        count_bytes(w, true, generic ? exec & ~in_aperture(a) : exec, sizeof(T));
         for (u32 m = exec; m != 0; m &= m - 1) {
             const u32 i = static_cast<u32>(std::countr_zero(m)), lane = h * 32 + i;
             const T data = reg<T>(w, u->src[1], lane);
@@ -234,14 +238,14 @@ const MicroOp* atomic(Wave& w, const MicroOp* u) {
             const u64 address = a.x[i];
             if (address % sizeof(T) != 0) return raise(w, u, Fault::Kind::Misaligned, address, lane, true, sizeof(T));
             T old = 0;
-            if (!(u->aux & memflag::kGlobal) && aperture(address) == kSharedHigh) {
+            if (generic && aperture(address) == kSharedHigh) {
                 const u32 offset = static_cast<u32>(address);
                 if (offset + u64{sizeof(T)} > w.lds_size)
                     return raise(w, u, Fault::Kind::LdsOutOfRange, offset, lane, true, sizeof(T));
                 std::memcpy(&old, w.lds + offset, sizeof(T));
                 const T now = atomic_result(op, old, data, data2);
                 std::memcpy(w.lds + offset, &now, sizeof(T));
-            } else if (!(u->aux & memflag::kGlobal) && aperture(address) == kPrivateHigh) {
+            } else if (generic && aperture(address) == kPrivateHigh) {
                 const u32 offset = static_cast<u32>(address);
                 if (!scratch_copy<false>(w, offset, sizeof(T), lane, reinterpret_cast<u8*>(&old)))
                     return raise(w, u, Fault::Kind::ScratchOutOfRange, offset, lane, true, sizeof(T));

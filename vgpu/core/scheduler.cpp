@@ -52,15 +52,16 @@ u64 run_counted(Wave& w, u64 slice) {
     return slice - left;
 }
 
-// One line an instruction: where, exec, text, and what lane 0 or the SGPR got.
+// One line an instruction: where, exec, text, and what lane 0 or the SGPR got. In one call:
+// other threads write to the file too.
 void print_step(const Wave& w, const MicroOp* u, std::FILE* to) {
     const isa::Inst& inst = u->extra->inst;
     if (inst.length == 0) return;   // a pseudo-instruction
-    std::fprintf(to, "%u,%u,%u wave %u exec %016llx pc %llx: %s", w.group->id[0], w.group->id[1], w.group->id[2], w.index,
-                 static_cast<unsigned long long>(w.exec()), static_cast<unsigned long long>(u->extra->pc), isa::to_string(inst).c_str());
-    if (inst.dst.is(isa::Kind::vgpr)) std::fprintf(to, "  ; v %08x", w.v[(kHidden + static_cast<u32>(inst.dst.value)) * w.lanes]);
-    else if (inst.dst) std::fprintf(to, "  ; s %08x", w.s[inst.dst.raw & 127]);
-    std::fputc('\n', to);
+    char result[16] = "";
+    if (inst.dst.is(isa::Kind::vgpr)) std::snprintf(result, sizeof result, "  ; v %08x", w.v[(kHidden + static_cast<u32>(inst.dst.value)) * w.lanes]);
+    else if (inst.dst) std::snprintf(result, sizeof result, "  ; s %08x", w.s[inst.dst.raw & 127]);
+    std::fprintf(to, "%u,%u,%u wave %u exec %016llx pc %llx: %s%s\n", w.group->id[0], w.group->id[1], w.group->id[2], w.index,
+                 static_cast<unsigned long long>(w.exec()), static_cast<unsigned long long>(u->extra->pc), isa::to_string(inst).c_str(), result);
 }
 
 u64 run_traced(Wave& w, u64 slice, std::FILE* to) {
@@ -73,6 +74,7 @@ u64 run_traced(Wave& w, u64 slice, std::FILE* to) {
         --left;
     } while (u != nullptr && left != 0);
     if (u != nullptr) w.next = u;
+    if (w.state == State::Faulted) std::fflush(to);   // the process may end without closing the file
     return slice - left;
 }
 
@@ -254,6 +256,7 @@ Scheduler::Outcome Scheduler::run_group(Launch& launch, GroupStorage& storage, b
             break;
         }
         if (at_barrier == live) {
+            if (storage.strict_group) storage.strict_group->races.barrier();
             for (unsigned i = 0; i < g.waves; ++i)
                 if (g.wave[i].state == State::Barrier) g.wave[i].state = State::Ready;
         }

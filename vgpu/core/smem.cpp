@@ -1,31 +1,16 @@
 // Scalar memory: loads, stores, atomics, clocks. src[0] is the base (or buffer resource),
 // src[1] the scalar offset, src[2] the stored data; n is the number of dwords.
+#include "vgpu/core/buffer_resource.h"
 #include "vgpu/core/handlers.h"
 #include "vgpu/core/memory_ops.h"
 
 namespace vgpu::core::VGPU_HOST {
 namespace {
 
-VGPU_INLINE u64 plain_address(const Wave& w, const MicroOp* u) {
-    return (rs64(w, u->src[0]) + static_cast<u64>(u->imm) + rs32(w, u->src[1])) & ~u64{3};
-}
-
-// The buffer form: the offset is unsigned and checked against the resource; `room` is how
-// many bytes from there on are inside.
-VGPU_INLINE u64 buffer_address(const Wave& w, const MicroOp* u, u64& room) {
-    const u32 at = u->src[0] & operand::kValue;
-    const u64 base = w.s[at] | u64{w.s[at + 1] & 0xffff} << 32;
-    const u32 stride = w.s[at + 1] >> 16 & 0x3fff;
-    const u64 size = u64{w.s[at + 2]} * (stride == 0 ? 1 : stride);
-    const u64 offset = (u64{rs32(w, u->src[1])} + static_cast<u64>(u->imm)) & ~u64{3};
-    room = offset < size ? size - offset : 0;
-    return base + offset;
-}
-
 template <bool Buffer>
 const MicroOp* load(Wave& w, const MicroOp* u) {
     u64 room = ~u64{0};
-    const u64 address = Buffer ? buffer_address(w, u, room) : plain_address(w, u);
+    const u64 address = Buffer ? scalar_buffer_address(w, u, room) : scalar_address(w, u);
     const u32 size = 4u * u->n;
     const u32 inside = room >= size ? size : static_cast<u32>(room & ~u64{3});
     if (w.class_counts) w.class_counts[kStatReadBytes] += inside;
@@ -40,7 +25,7 @@ const MicroOp* load(Wave& w, const MicroOp* u) {
 template <bool Buffer>
 const MicroOp* store(Wave& w, const MicroOp* u) {
     u64 room = ~u64{0};
-    const u64 address = Buffer ? buffer_address(w, u, room) : plain_address(w, u);
+    const u64 address = Buffer ? scalar_buffer_address(w, u, room) : scalar_address(w, u);
     const u32 size = 4u * u->n;
     const u32 inside = room >= size ? size : static_cast<u32>(room & ~u64{3});
     if (w.class_counts) w.class_counts[kStatWriteBytes] += inside;
@@ -53,7 +38,7 @@ const MicroOp* store(Wave& w, const MicroOp* u) {
 template <class T, bool Buffer>
 const MicroOp* atomic(Wave& w, const MicroOp* u) {
     u64 room = ~u64{0};
-    const u64 address = Buffer ? buffer_address(w, u, room) : plain_address(w, u);
+    const u64 address = Buffer ? scalar_buffer_address(w, u, room) : scalar_address(w, u);
     const Atomic op = static_cast<Atomic>(u->n);
     if (address % sizeof(T) != 0) return raise(w, u, Fault::Kind::Misaligned, address, 0, true, sizeof(T));
     T old = 0;

@@ -1,7 +1,10 @@
-// StrictWave: pending loads, unset registers, unset LDS.
+// StrictWave: pending loads, unset registers and LDS; what the hazard and race checks find, as text.
 #include "vgpu/core/strict.h"
 
-#include <bit>
+#include <cstdio>
+
+#include "vgpu/core/launch.h"
+#include "vgpu/isa/print.h"
 
 namespace vgpu::core {
 namespace {
@@ -21,6 +24,9 @@ bool is_memory(const Inst& inst) {
     }
 }
 
+// Vector memory without LDS returns in order: a load may follow another into the same register with no wait between.
+bool returns_in_order(const Inst& inst) { return is_memory(inst) && inst.row().fmt != Fmt::FLAT && inst.has(isa::LOAD); }
+
 // Copies and spills may carry a value that nobody set and nobody will use; a compiler
 // emits them for undefined values. So do instructions that keep part of the destination.
 bool may_carry_unset(const Inst& inst) {
@@ -35,9 +41,21 @@ bool may_carry_unset(const Inst& inst) {
 
 }  // namespace
 
-void StrictWave::begin(unsigned sgprs, unsigned vgprs, LdsWritten* lds) {
+std::shared_ptr<const StrictFacts> strict_facts(const Inst& inst, unsigned lanes) {
+    auto facts = std::make_shared<StrictFacts>();
+    facts->hazards = hazard_marks(inst, lanes);
+    facts->memory = inst.has(isa::LOAD | isa::STORE | isa::ATOMIC);
+    return facts;
+}
+
+void StrictGroup::begin(unsigned waves, u32 lds_bytes) {
+    lds_written.reset();
+    races.begin(waves, lds_bytes);
+}
+
+void StrictWave::begin(unsigned sgprs, unsigned vgprs, StrictGroup* group) {
     *this = StrictWave{};
-    lds_ = lds;
+    group_ = group;
     for (unsigned i = 0; i < vgprs; ++i) v_set_.set(i);
     for (unsigned i = 0; i < sgprs && i < 106; ++i) s_set_.set(i);
     for (unsigned i = 106; i < 128; ++i) s_set_.set(i);   // VCC, TTMP, M0, EXEC
@@ -49,7 +67,7 @@ std::string StrictWave::unready(const Operand& o, bool source, const Inst& inst)
     const unsigned first = vgpr ? static_cast<unsigned>(o.value) : o.raw;
     for (unsigned i = first; i < first + o.dwords && i < (vgpr ? 256u : 128u); ++i) {
         const std::string name = (vgpr ? "v" : "s") + std::to_string(i);
-        if (vgpr && v_vm_[i] > vm_done_) return name + " is still being loaded: no s_waitcnt vmcnt covers it";
+        if (vgpr && v_vm_[i] > vm_done_ && (source || !returns_in_order(inst))) return name + " is still being loaded: no s_waitcnt vmcnt covers it";
         if ((vgpr ? v_lgkm_[i] : s_lgkm_[i]) > lgkm_done_) return name + " is still being loaded: no s_waitcnt lgkmcnt covers it";
         // LLVM lets the high half of a 64-bit addend be anything where only the low result
         // is used, so a value counts as set when its first register is.
@@ -58,35 +76,59 @@ std::string StrictWave::unready(const Operand& o, bool source, const Inst& inst)
     return {};
 }
 
-template <class F>
-void StrictWave::each_lds_dword(const Wave& w, const Inst& inst, F f) const {
-    const isa::Row& row = inst.row();
-    const unsigned size = isa::bytes(row.mem);
-    if (row.fmt != Fmt::DS || size == 0 || inst.gds || !inst.src[0].is(Kind::vgpr)) return;
-    const u32 unit = row.has(isa::TWO) ? size * (row.has(isa::ST64) ? 64 : 1) : 1;
-    const u32 offsets[2] = {row.has(isa::TWO) ? inst.offset0() * unit : static_cast<u32>(inst.offset), inst.offset1() * unit};
-    for (u64 m = w.exec(); m != 0; m &= m - 1) {
-        const u32 lane = static_cast<u32>(std::countr_zero(m));
-        const u32 base = w.v[(kHidden + static_cast<u32>(inst.src[0].value)) * w.lanes + lane];
-        for (unsigned k = 0; k < (row.has(isa::TWO) ? 2u : 1u); ++k) {
-            const u32 at = base + offsets[k];
-            if (u64{at} + size > w.lds_size) continue;
-            for (u32 dword = at / 4; dword <= (at + size - 1) / 4; ++dword) f(dword);
+std::string StrictWave::unset_lds(const Inst& inst) {
+    if (!inst.has(isa::LOAD) && !inst.has(isa::ATOMIC)) return {};
+    for (const Access& a : group_->accesses) {
+        if (a.space != Access::Space::Lds || a.kind == Access::Kind::Write) continue;
+        for (u64 dword = a.address / 4; dword <= (a.address + a.size - 1) / 4; ++dword) {
+            if (group_->lds_written.test(dword)) continue;
+            lane = a.lane;
+            return "LDS offset " + std::to_string(4 * dword) + " was never written";
         }
     }
+    return {};
 }
 
-std::string StrictWave::before(const Wave& w, const Inst& inst) const {
-    std::string found;
+std::string StrictWave::race(const Wave& w, const Extra& extra) {
+    const auto found = group_->races.check(w, extra, group_->accesses);
+    if (!found) return {};
+    const Access& now = found->now;
+    const RaceShadow::Cell& before = found->before;
+    lane = now.lane;
+    address = now.address;
+    write = now.kind != Access::Kind::Read;
+    const bool lds = now.space == Access::Space::Lds;
+    const auto verb = [](bool reads, bool writes) { return reads && writes ? "atomic" : writes ? "write" : "read"; };
+    char line[256];
+    std::snprintf(line, sizeof line, "race: %u-byte %s at %s0x%llx by wave %u lane %u; wave %u lane %u has its %s there, and neither a barrier nor an atomic orders the two",
+                  now.size, verb(now.kind != Access::Kind::Write, write), lds ? "LDS offset " : "", static_cast<unsigned long long>(now.address),
+                  w.index, now.lane, before.wave, before.lane, verb(before.read, before.write));
+    std::string all = line;
+    std::snprintf(line, sizeof line, "\nthe other access: pc 0x%llx (kernel entry + 0x%llx): ", static_cast<unsigned long long>(before.where->pc),
+                  static_cast<unsigned long long>(before.where->pc - w.group->launch->entry));
+    all += line + isa::to_string(before.where->inst);
+    if (!lds) all += "\n" + nearest_text(*w.memory, now.address, now.size);
+    return all;
+}
+
+bool StrictWave::before(const Wave& w, const MicroOp* u) {
+    const Extra& extra = *u->extra;
+    const Inst& inst = extra.inst;
+    lane = 0;
+    address = 0;
+    write = false;
+    text.clear();
     for (const Operand& o : inst.src)
-        if (found.empty()) found = unready(o, true, inst);
-    if (found.empty()) found = unready(inst.dst, false, inst);
-    if (found.empty()) found = unready(inst.sdst, false, inst);
-    if (found.empty() && (inst.has(isa::LOAD) || inst.has(isa::ATOMIC)))
-        each_lds_dword(w, inst, [&](u32 dword) {
-            if (found.empty() && !lds_->test(dword)) found = "LDS offset " + std::to_string(4 * dword) + " was never written";
-        });
-    return found;
+        if (text.empty()) text = unready(o, true, inst);
+    if (text.empty()) text = unready(inst.dst, false, inst);
+    if (text.empty()) text = unready(inst.sdst, false, inst);
+    if (text.empty()) text = hazards_.check(extra, extra.strict->hazards, w.lanes, w.group->launch->entry);
+    if (!text.empty()) return false;
+    if (!extra.strict->memory) return true;
+    accesses_of(w, &extra.inner, inst, group_->accesses);
+    text = unset_lds(inst);
+    if (text.empty()) text = race(w, extra);
+    return text.empty();
 }
 
 void StrictWave::wait(unsigned vm, unsigned lgkm) {
@@ -99,8 +141,13 @@ void StrictWave::wait(unsigned vm, unsigned lgkm) {
     }
 }
 
-void StrictWave::after(const Wave& w, const Inst& inst) {
+void StrictWave::after(const Inst& inst, const Extra& extra) {
     const isa::Row& row = inst.row();
+    hazards_.follow(extra, extra.strict->hazards);
+    if (extra.strict->memory)
+        for (const Access& a : group_->accesses)
+            if (a.space == Access::Space::Lds && a.kind != Access::Kind::Read)
+                for (u64 dword = a.address / 4; dword <= (a.address + a.size - 1) / 4; ++dword) group_->lds_written.set(dword);
     switch (inst.op) {
         case Op::s_waitcnt: {
             // vmcnt is simm[15:14] and [3:0], lgkmcnt simm[13:8]; all ones do not wait.
@@ -137,15 +184,13 @@ void StrictWave::after(const Wave& w, const Inst& inst) {
         }
     }
     if (inst.op == Op::v_swap_b32 && inst.src[0].is(Kind::vgpr)) v_set_.set(static_cast<unsigned>(inst.src[0].value));
-    if (inst.has(isa::STORE) || inst.has(isa::ATOMIC)) each_lds_dword(w, inst, [&](u32 dword) { lds_->set(dword); });
 }
 
 const MicroOp* run_strict(Wave& w, const MicroOp* u) {
     StrictWave& strict = *w.strict;
-    const Inst& inst = u->extra->inst;
     const MicroOp& inner = u->extra->inner;
-    strict.text = strict.before(w, inst);
-    if (!strict.text.empty()) return raise(w, u, Fault::Kind::Strict, 0, 0, false, 0, strict.text.c_str());
+    if (!strict.before(w, u))
+        return raise(w, u, Fault::Kind::Strict, strict.address, strict.lane, strict.write, 0, strict.text.c_str());
     const MicroOp* next = inner.fn(w, &inner);
     if (w.state == State::Faulted) return nullptr;
     if (next == nullptr) {
@@ -155,7 +200,7 @@ const MicroOp* run_strict(Wave& w, const MicroOp* u) {
         }
         if (w.next == &inner + 1) w.next = u + 1;
     }
-    strict.after(w, inst);
+    strict.after(u->extra->inst, *u->extra);
     return next == &inner + 1 ? u + 1 : next;
 }
 

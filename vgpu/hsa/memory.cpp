@@ -6,14 +6,22 @@
 #include <utility>
 
 #include "vgpu/hsa/log.h"
+#include "vgpu/hsa/origin.h"
 
 namespace vgpu::hsa {
 namespace {
 
 using Space = core::AddressSpace;
 
-// Strict mode: bytes behind each device allocation that no right program touches.
-constexpr std::uint64_t kRedZoneBytes = kPageBytes;
+// Strict mode: how many bytes behind an allocation no right program touches. A wrong stride leaps farther in a large
+// allocation than in a small one.
+constexpr std::uint64_t guard_bytes(std::uint64_t size) {
+    constexpr std::uint64_t kMost = 1 << 20;
+    return std::clamp(round_up(size / 8, kPageBytes), kPageBytes, kMost);
+}
+
+// Strict mode: addresses of freed host memory that stay out of use. Those of the cards come back late by themselves.
+constexpr std::uint64_t kQuarantineBytes = 16ULL << 30;
 
 std::uint64_t address_of(const void* pointer) { return reinterpret_cast<std::uint64_t>(pointer); }
 
@@ -24,9 +32,17 @@ Memory::Memory(std::vector<Device*> devices, bool strict) : devices_(std::move(d
 Memory::~Memory() {
     for (const auto& [base, allocation] : allocations_) {
         if (allocation.kind == Allocation::Kind::Host || allocation.kind == Allocation::Kind::Shared) {
-            munmap(reinterpret_cast<void*>(base), allocation.mapped);
+            munmap(reinterpret_cast<void*>(base - allocation.guard), allocation.mapped + 2 * allocation.guard);
         }
     }
+    for (const Quarantined& gone : quarantine_) {
+        munmap(reinterpret_cast<void*>(gone.base), gone.size);
+    }
+}
+
+std::string Memory::place_and_time(const Device* owner) const {
+    const Device* device = owner != nullptr ? owner : devices_.front();
+    return call_site() + " after " + std::to_string(device->engine.launches()) + " dispatches";
 }
 
 std::map<std::uint64_t, Allocation>::iterator Memory::holder(std::uint64_t address) {
@@ -43,38 +59,64 @@ std::map<std::uint64_t, Allocation>::const_iterator Memory::holder(std::uint64_t
 }
 
 void Memory::reveal(const Allocation& allocation, DeviceMask mask) {
-    // The card protects whole pages; strict mode ends the range at the last byte asked
-    // for, in steps of a dword, the narrowest unit that compilers widen loads to.
-    const bool exact = strict_ && allocation.kind == Allocation::Kind::Device;
-    const std::uint64_t size = exact ? round_up(allocation.size, 4) : allocation.mapped;
+    // The card protects whole pages. In strict mode a guarded range ends at the last byte asked for; loads may go on
+    // to the end of its dword, as compilers widen them so far.
+    const bool exact = allocation.guard != 0;
+    const std::uint64_t size = exact ? allocation.size : allocation.mapped;
+    const std::uint64_t padded = exact ? round_up(size, 4) : size;
+    const std::uint32_t whose = allocation.access & (Space::Host | Space::Device);
     for (Device* device : devices_) {
         if ((mask >> device->index & 1) == 0) {
             continue;
         }
-        device->space.add(allocation.base, size, allocation.access, allocation.label);
-        if (exact) {
-            device->space.add(allocation.base + size, allocation.mapped - size + kRedZoneBytes,
-                              Space::RedZone | Space::Device, "red zone behind " + allocation.label);
-        }
+        device->space.add(allocation.base, size, allocation.access, allocation.label, allocation.story);
+        device->space.add(allocation.base + size, padded - size, Space::ReadOnly | Space::Tail | whose,
+                          "tail of " + allocation.label);
+        device->space.add(allocation.base + padded, allocation.mapped - padded + allocation.guard,
+                          Space::RedZone | whose, "red zone behind " + allocation.label);
     }
 }
 
 void Memory::conceal(const Allocation& allocation, DeviceMask mask, bool freed) {
-    const bool exact = strict_ && allocation.kind == Allocation::Kind::Device;
+    const bool remember = strict_ && freed;
+    const std::uint32_t flags = Space::Freed | (allocation.access & (Space::Host | Space::Device));
+    const std::string label = "freed " + allocation.label;
     for (Device* device : devices_) {
         if ((mask >> device->index & 1) == 0) {
             continue;
         }
         // Laid over whatever pieces there are, then lifted as one.
-        const std::uint64_t size = allocation.mapped + (exact ? kRedZoneBytes : 0);
-        device->space.add(allocation.base, size, Space::Freed | (allocation.access & (Space::Host | Space::Device)),
-                          "freed " + allocation.label);
-        if (!(strict_ && freed)) {
-            device->space.remove(allocation.base);
+        device->space.add(allocation.base, allocation.mapped + allocation.guard, flags, label);
+        device->space.remove(allocation.base);
+        if (remember) {
+            device->space.add(allocation.base, allocation.size, flags, label, allocation.story);
+            device->space.add(allocation.base + allocation.size,
+                              allocation.mapped - allocation.size + allocation.guard, flags | Space::RedZone,
+                              "red zone behind " + label);
         }
         if ((allocation.access & Space::Code) != 0) {
             device->engine.invalidate_code(allocation.base, allocation.mapped);
         }
+    }
+}
+
+// Keeps the addresses of freed host memory from coming back, for as long as there is room.
+void Memory::quarantine(const Allocation& gone) {
+    const std::uint64_t base = gone.base - gone.guard;
+    const std::uint64_t size = gone.mapped + 2 * gone.guard;
+    mmap(reinterpret_cast<void*>(base), size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+    const std::lock_guard lock(mutex_);
+    quarantine_.push_back({base, size, gone.base});
+    quarantined_ += size;
+    while (quarantined_ > kQuarantineBytes && quarantine_.size() > 1) {
+        const Quarantined oldest = quarantine_.front();
+        quarantine_.pop_front();
+        quarantined_ -= oldest.size;
+        for (Device* device : devices_) {
+            device->space.add(oldest.freed, oldest.base + oldest.size - oldest.freed, Space::Freed, "freed");
+            device->space.remove(oldest.freed);
+        }
+        munmap(reinterpret_cast<void*>(oldest.base), oldest.size);
     }
 }
 
@@ -92,8 +134,9 @@ abi::Status Memory::allocate(const Pool& pool, std::uint64_t size, std::string l
     }
     made.pool = &pool;
     made.label = std::move(label);
+    made.guard = strict_ ? guard_bytes(size) : 0;
     if (Device* device = pool.agent->device; device != nullptr) {
-        const auto offset = device->heap.take(size, strict_ ? kRedZoneBytes : 0, true);
+        const auto offset = device->heap.take(size, made.guard, true);
         if (!offset) {
             log_line("out of device memory: %llu bytes asked, %llu of %llu in use",
                      static_cast<unsigned long long>(size), static_cast<unsigned long long>(device->heap.used()),
@@ -107,15 +150,21 @@ abi::Status Memory::allocate(const Pool& pool, std::uint64_t size, std::string l
         made.access = Space::Device;
         made.visible = DeviceMask{1} << device->index;
     } else {
-        void* base = mmap(nullptr, made.mapped, PROT_READ | PROT_WRITE,
+        void* base = mmap(nullptr, made.mapped + 2 * made.guard, made.guard != 0 ? PROT_NONE : PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (base == MAP_FAILED) {
             return abi::STATUS_ERROR_OUT_OF_RESOURCES;
         }
         made.kind = Allocation::Kind::Host;
-        made.base = address_of(base);
+        made.base = address_of(base) + made.guard;
+        if (made.guard != 0) {
+            mprotect(reinterpret_cast<void*>(made.base), made.mapped, PROT_READ | PROT_WRITE);
+        }
         made.access = Space::Host;
         made.visible = all();
+    }
+    if (strict_) {
+        made.story = "allocated by " + place_and_time(made.owner);
     }
     *out = reinterpret_cast<void*>(made.base);
     adopt(std::move(made));
@@ -152,6 +201,9 @@ abi::Status Memory::release(const void* base) {
         }
         gone = std::move(found->second);
         allocations_.erase(found);
+        if (strict_) {
+            gone.story += "; freed by " + place_and_time(gone.owner);
+        }
         conceal(gone, gone.visible, true);
     }
     for (const Allocation::Notice& notice : gone.on_release) {
@@ -159,6 +211,8 @@ abi::Status Memory::release(const void* base) {
     }
     if (gone.owner != nullptr) {
         gone.owner->heap.give(gone.offset);
+    } else if (strict_) {
+        quarantine(gone);
     } else {
         munmap(reinterpret_cast<void*>(gone.base), gone.mapped);
     }

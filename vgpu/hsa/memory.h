@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -27,6 +28,7 @@ struct Allocation {
     std::uint64_t base = 0;
     std::uint64_t size = 0;                // as asked for
     std::uint64_t mapped = 0;              // in whole pages
+    std::uint64_t guard = 0;               // strict mode: bytes behind it (host: before it too) that nobody may touch
     Kind kind = Kind::Host;
     const Pool* pool = nullptr;
     Device* owner = nullptr;               // whose memory it is; nullptr: the host's
@@ -34,6 +36,7 @@ struct Allocation {
     DeviceMask visible = 0;
     std::uint32_t access = 0;              // core::AddressSpace::Flags for those that see it
     std::string label;
+    std::string story;                     // strict mode: who made and freed it
     void* user_data = nullptr;
     std::vector<Notice> on_release;
 };
@@ -104,6 +107,13 @@ private:
         bool counted;   // false: it lies in an allocation, which is visible anyway
     };
 
+    struct Quarantined {
+        std::uint64_t base, size;   // with the guards
+        std::uint64_t freed;        // where its range in the cards' spaces begins
+    };
+
+    std::string place_and_time(const Device* owner) const;
+    void quarantine(const Allocation& gone);
     void reveal(const Allocation& allocation, DeviceMask mask);
     void conceal(const Allocation& allocation, DeviceMask mask, bool freed);
     std::map<std::uint64_t, Allocation>::iterator holder(std::uint64_t address);
@@ -115,6 +125,8 @@ private:
     std::map<std::uint64_t, Allocation> allocations_;
     std::multimap<std::uint64_t, Pin> pins_;
     PinnedPages pages_;
+    std::deque<Quarantined> quarantine_;   // freed host memory, the oldest first
+    std::uint64_t quarantined_ = 0;
 };
 
 }  // namespace vgpu::hsa

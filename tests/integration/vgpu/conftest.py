@@ -37,3 +37,9 @@ def card(root: Sysroot, library: Path, tmp_path_factory: pytest.TempPathFactory)
         work=tmp_path_factory.mktemp("card"),
         scratch=lambda: tmp_path_factory.mktemp("kfd"),
     )
+
+
+@pytest.fixture(scope="session")
+def basics(card: Card) -> str:
+    """Give the program of what HIP programs do every day, compiled."""
+    return card.compile("basics")

@@ -42,11 +42,6 @@ SIGABRT = 6
 
 
 @pytest.fixture(scope="session")
-def basics(card: Card) -> str:
-    return card.compile("basics")
-
-
-@pytest.fixture(scope="session")
 def faults(card: Card) -> str:
     return card.compile("faults")
 

@@ -20,6 +20,8 @@ settings.register_profile("vgpu_core", deadline=None, database=None, phases=(Pha
 settings.load_profile("vgpu_core")
 
 ROOT = Path(__file__).parents[3]
+#: The C++ tests of vgpu/core; test_vgpu_core_native.py runs them.
+NATIVE_TESTS = ("handlers", "engine", "strict", "races", "hazards")
 
 
 def build(target: Path) -> None:
@@ -36,7 +38,7 @@ def build(target: Path) -> None:
     configure += ["-DVGPU_HOST_BUILDS=portable"]
     if shutil.which("ccache"):
         configure.append("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
-    tools = ["vgpu-step", "vgpu-exec", "vgpu_core_handlers_test"]
+    tools = ["vgpu-step", "vgpu-exec", *(f"vgpu_core_{name}_test" for name in NATIVE_TESTS)]
     for command in (configure, ["cmake", "--build", str(target), "--target", *tools]):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -1,7 +1,5 @@
 // The engine as the HSA layer sees it: dispatches, faults, modes, statistics. The kernels
 // are small enough to read; their words were assembled by llvm-mc.
-#include <sys/mman.h>
-
 #include <atomic>
 #include <cstdio>
 #include <cstring>
@@ -11,9 +9,11 @@
 #include <thread>
 #include <vector>
 
-#include "vgpu/core/engine.h"
+#include "vgpu/core/tests/card.h"
+#include "vgpu/core/tests/strict_kernels.h"
 
 using namespace vgpu::core;
+using namespace vgpu::core::tests;
 
 #if defined(__SANITIZE_THREAD__)
 // What kernels do to each other's memory is their affair: theirs are the races that these
@@ -136,69 +136,6 @@ constexpr std::uint32_t kLoadPairs[] = {
     0xdc708040, 0x00000401,  // global_store_dword v1, v4, s[0:1] offset:64
     0xbf810000,  // s_endpgm
 };
-
-int failures = 0;
-
-void check(bool good, const char* what, const std::string& detail = {}) {
-    if (good) return;
-    ++failures;
-    std::printf("FAILED: %s %s\n", what, detail.c_str());
-}
-
-// One card with a page of data and a page of code.
-class Card {
-public:
-    explicit Card(Options options = {}) : engine({}, space, with_defaults(std::move(options))) {
-        page = static_cast<std::uint32_t*>(mmap(nullptr, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-        space.add(reinterpret_cast<std::uint64_t>(page), 65536, AddressSpace::Device, "test page");
-        kernarg = page + 8192;
-        const auto data = reinterpret_cast<std::uint64_t>(page);
-        std::memcpy(kernarg, &data, sizeof data);
-    }
-    ~Card() { munmap(page, 65536); }
-
-    // s[0:1] is the kernarg pointer, s2 the workgroup number, v0 the work-item.
-    std::optional<Fault> run(std::span<const std::uint32_t> code, unsigned groups = 1, unsigned items = 32) {
-        std::uint32_t* at = page + 10240;
-        KernelDescriptor kd{};
-        kd.group_segment_fixed_size = 1024;
-        kd.kernel_code_entry_byte_offset = 256;
-        kd.compute_pgm_rsrc1 = 1 | 0xf0 << 12 | 1 << 21 | 1 << 23 | 1 << 29;
-        kd.compute_pgm_rsrc2 = 2 << 1 | 1 << 7;
-        kd.kernel_code_properties = 8 | 1 << 10;
-        std::memcpy(at, &kd, sizeof kd);
-        engine.invalidate_code(reinterpret_cast<std::uint64_t>(at + 64), 4096);
-        std::memcpy(at + 64, code.data(), code.size_bytes());
-        LaunchInfo launch;
-        launch.grid[0] = groups * items;
-        launch.workgroup[0] = items;
-        launch.kernarg = reinterpret_cast<std::uint64_t>(kernarg);
-        launch.descriptor_address = reinterpret_cast<std::uint64_t>(at);
-        launch.kernel_name = "test_kernel";
-        return engine.run(launch);
-    }
-
-    static Options with_defaults(Options options) {
-        options.threads = 3;
-        if (options.stall_seconds == 300) options.stall_seconds = 1;
-        return options;
-    }
-
-    AddressSpace space;
-    Engine engine;
-    std::uint32_t* page;
-    std::uint32_t* kernarg;
-};
-
-void expect_fault(Card& card, std::span<const std::uint32_t> code, Fault::Kind kind, const char* text) {
-    const auto fault = card.run(code);
-    check(fault.has_value() && fault->kind == kind, "fault kind", text);
-    if (!fault) return;
-    std::string all;
-    for (const std::string& line : fault->lines) all += line + "\n";
-    check(all.find(text) != std::string::npos, "fault text", all);
-    check(all.find("test_kernel") != std::string::npos, "kernel name in the fault", all);
-}
 
 void barrier_and_lds() {
     Card card;
@@ -325,6 +262,11 @@ void statistics() {
     check(k.valu == 64 * 4 && k.lds == 64 * 2 && k.vmem == 64 && k.smem == 64 && k.salu == 64, "instructions by class", stats.json());
     check(k.global_write_bytes == 8 * 1024 && k.lds_bank_conflicts == 0, "bytes and conflicts", stats.json());
     check(stats.json().find("\"fma_share\": 0.0000") != std::string::npos, "JSON", stats.json());
+    // 32 lanes add to one dword, one after the other; that all write and read it first and last costs nothing.
+    Card other(options);
+    other.run(kLdsAtomics);
+    const Stats atomics = other.engine.stats();
+    check(!atomics.kernels.empty() && atomics.kernels[0].lds_bank_conflicts == 31, "conflicts of atomics", atomics.json());
 }
 
 }  // namespace

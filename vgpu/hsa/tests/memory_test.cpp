@@ -106,6 +106,61 @@ TEST(strict_ends_at_the_last_byte_and_remembers_frees) {
     CHECK(range && (range->flags & vgpu::core::AddressSpace::Freed) != 0 && range->label == "freed device allocation");
 }
 
+// May card 0 read these bytes?
+bool readable(const void* ptr, std::size_t size) {
+    const auto* device = Runtime::current()->memory().devices().at(0);
+    return device->space.contains(reinterpret_cast<std::uint64_t>(ptr), size, false);
+}
+
+TEST(strict_lets_loads_alone_reach_the_end_of_the_last_dword) {
+    const Layer layer("1", "1");
+    for (auto* memory : {static_cast<char*>(layer.device(1001)), static_cast<char*>(layer.host(1001))}) {
+        CHECK(visible(0, memory, 1001));
+        CHECK(!visible(0, memory + 1001, 1) && !visible(0, memory + 1000, 2));
+        CHECK(readable(memory + 1000, 4) && !readable(memory + 1000, 5));
+        CHECK(!readable(memory - 1, 1));
+    }
+}
+
+TEST(strict_sets_allocations_apart) {
+    const Layer layer("1", "1");
+    const auto distance = [](const void* a, const void* b) {
+        return static_cast<const char*>(b) - static_cast<const char*>(a);
+    };
+    const void* first = layer.device(16);
+    const void* second = layer.device(8 * kMiB);
+    const void* third = layer.device(16);
+    CHECK(distance(first, second) >= 2 * 4096);
+    CHECK(distance(second, third) >= static_cast<std::ptrdiff_t>(9 * kMiB));
+    auto* host = static_cast<char*>(layer.host(100));
+    CHECK(!readable(host - 4096, 4096) && !readable(host + 4096, 1));
+}
+
+TEST(strict_tells_the_story_of_an_allocation) {
+    const Layer layer("1", "1");
+    const auto& space = Runtime::current()->memory().devices().at(0)->space;
+    for (void* memory : {layer.device(5), layer.host(5)}) {
+        const auto base = reinterpret_cast<std::uint64_t>(memory);
+        const auto behind = space.nearest(base + 6);
+        CHECK(behind && behind->base == base && behind->size == 5 && behind->story.starts_with("allocated by "));
+        CHECK(hsa_amd_memory_pool_free(memory) == STATUS_SUCCESS);
+        const auto gone = space.nearest(base + 6);
+        CHECK(gone && gone->base == base && gone->size == 5 && gone->label.starts_with("freed "));
+        CHECK(gone && gone->story.find("; freed by ") != std::string::npos);
+        CHECK(gone && gone->story.ends_with(" after 0 dispatches"));
+    }
+}
+
+TEST(strict_keeps_freed_host_addresses_out_of_use) {
+    const Layer layer("1", "1");
+    void* gone = layer.host(kMiB);
+    CHECK(hsa_amd_memory_pool_free(gone) == STATUS_SUCCESS);
+    for (int i = 0; i < 20; ++i) {
+        CHECK(layer.host(kMiB) != gone);
+    }
+    CHECK(!readable(gone, 1));
+}
+
 struct Released { std::vector<void*> seen; };
 
 void note_release(void* ptr, void* data) { static_cast<Released*>(data)->seen.push_back(ptr); }

@@ -43,6 +43,7 @@ std::optional<Fault> Engine::run(const LaunchInfo& launch) noexcept { return tes
 void Engine::invalidate_code(std::uint64_t, std::uint64_t) {}
 void Engine::stop_running() { test::stopped = true; }
 Stats Engine::stats() const { return {}; }
+std::uint64_t Engine::launches() const { return 0; }
 const DeviceProfile& Engine::profile() const { return impl_->profile; }
 const char* to_string(Fault::Kind) { return "stub fault"; }
 std::string Stats::json() const { return "{}"; }

@@ -1,7 +1,8 @@
 // Rules over one function's machine code: what gfx1010 does not have, and what its hardware gets wrong.
 //
 // LLVM works around each of these bugs in code that it compiles; assembly written by hand or ported from another
-// card is checked here against the same conditions. Each rule names the function or feature of LLVM it follows.
+// card is checked here against the same conditions. Each rule names the function or feature of LLVM it follows; those
+// of the hardware are rows of vgpu/isa/hazards.h, which the virtual GPU's strict mode follows as well.
 #pragma once
 
 #include <span>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "vgpu/isa/audit/code.h"
+#include "vgpu/isa/hazards.h"
 
 namespace vgpu::isa::audit {
 
@@ -22,7 +24,8 @@ struct Rule {
     const char* name;
     const char* source;  // in llvm/lib/Target/AMDGPU unless it says otherwise
     const char* summary;
-    void (*check)(const Code&, std::vector<Finding>&);
+    void (*check)(const Code&, std::vector<Finding>&);  // of a rule that is no row of hazards()
+    const Hazard* hazard;
 };
 
 std::span<const Rule> rules();
