@@ -12,16 +12,17 @@
 #include <cstdlib>
 #include <vector>
 
-extern "C" void cblas_sgemm(int, int, int, int, int, int, float, const float*, int, const float*, int, float, float*, int);
+extern "C" void cblas_sgemm(int, int, int, int, int, int, float, const float*, int, const float*, int, float, float*,
+                            int);
 extern "C" void openblas_set_num_threads(int);
 
-#define HIP(call) \
-    do { \
-        const hipError_t error_ = (call); \
-        if (error_ != hipSuccess) { \
+#define HIP(call)                                                               \
+    do {                                                                        \
+        const hipError_t error_ = (call);                                       \
+        if (error_ != hipSuccess) {                                             \
             std::fprintf(stderr, "%s: %s\n", #call, hipGetErrorString(error_)); \
-            std::exit(1); \
-        } \
+            std::exit(1);                                                       \
+        }                                                                       \
     } while (false)
 
 constexpr int kSums = 16;
@@ -105,8 +106,9 @@ int main(int count, char** words) {
     }
     long wrong = 0;
     for (size_t i = 0; i < size; ++i) wrong += c[i] != own[i];
-    std::printf("{\"size\": %d, \"repeat\": %d, \"wrong\": %ld, \"fma_wall\": %.6f, \"fma_cpu\": %.6f, "
-                "\"card_wall\": %.6f, \"card_cpu\": %.6f, \"host_wall\": %.6f, \"host_cpu\": %.6f}\n",
-                n, repeat, wrong, fma.wall, fma.cpu, card.wall, card.cpu, host.wall, host.cpu);
+    std::printf(
+        "{\"size\": %d, \"repeat\": %d, \"wrong\": %ld, \"fma_wall\": %.6f, \"fma_cpu\": %.6f, "
+        "\"card_wall\": %.6f, \"card_cpu\": %.6f, \"host_wall\": %.6f, \"host_cpu\": %.6f}\n",
+        n, repeat, wrong, fma.wall, fma.cpu, card.wall, card.cpu, host.wall, host.cpu);
     return wrong == 0 ? 0 : 1;
 }

@@ -13,7 +13,7 @@ namespace {
 std::atomic<std::uint64_t> next_epoch{1};
 
 struct Run {
-    std::uint64_t base = 1, end = 0;   // empty
+    std::uint64_t base = 1, end = 0;  // empty
     bool writable = false;
 };
 
@@ -26,15 +26,14 @@ struct ThreadCache {
 
 thread_local ThreadCache cache;
 
-bool touchable(std::uint32_t flags) {
-    return (flags & (AddressSpace::RedZone | AddressSpace::Freed)) == 0;
-}
+bool touchable(std::uint32_t flags) { return (flags & (AddressSpace::RedZone | AddressSpace::Freed)) == 0; }
 
 }  // namespace
 
 AddressSpace::AddressSpace() : epoch_(next_epoch.fetch_add(1)) {}
 
-void AddressSpace::add(std::uint64_t base, std::uint64_t size, std::uint32_t flags, std::string label, std::string story) {
+void AddressSpace::add(std::uint64_t base, std::uint64_t size, std::uint32_t flags, std::string label,
+                       std::string story) {
     if (size == 0) return;
     std::unique_lock lock(mutex_);
     const std::uint64_t end = base + size;
@@ -93,7 +92,7 @@ bool AddressSpace::lookup(std::uint64_t addr, std::uint64_t size, bool write) co
     const bool writable = (it->second.flags & ReadOnly) == 0;
     if (write && !writable) return false;
     Run run{it->first, it->first + it->second.size, writable};
-    while (run.end < end) {   // the access goes on into an adjacent range
+    while (run.end < end) {  // the access goes on into an adjacent range
         ++it;
         if (it == ranges_.end() || it->first != run.end || !touchable(it->second.flags)) return false;
         const bool next_writable = (it->second.flags & ReadOnly) == 0;

@@ -19,21 +19,21 @@ public:
     // What a range is for; combined with |.
     enum Flags : std::uint32_t {
         None = 0,
-        ReadOnly = 1,   // a GPU store or atomic here is a fault (code, constant data)
-        Code = 2,       // instructions may be fetched here
-        RedZone = 4,    // strict mode: never touched by a right program
-        Freed = 8,      // strict mode: quarantined after free, kept to name it in a fault
-        Host = 16,      // host memory (pinned, kernarg); only for text
-        Device = 32,    // device memory; only for text
-        Tail = 64,      // strict mode: what is left of an allocation's last dword
+        ReadOnly = 1,  // a GPU store or atomic here is a fault (code, constant data)
+        Code = 2,      // instructions may be fetched here
+        RedZone = 4,   // strict mode: never touched by a right program
+        Freed = 8,     // strict mode: quarantined after free, kept to name it in a fault
+        Host = 16,     // host memory (pinned, kernarg); only for text
+        Device = 32,   // device memory; only for text
+        Tail = 64,     // strict mode: what is left of an allocation's last dword
     };
 
     struct Range {
-        std::uint64_t base = 0;   // first byte
-        std::uint64_t size = 0;   // bytes
+        std::uint64_t base = 0;  // first byte
+        std::uint64_t size = 0;  // bytes
         std::uint32_t flags = None;
-        std::string label;        // for fault texts, e.g. "device allocation"
-        std::string story;        // who made and freed it, where that is known
+        std::string label;  // for fault texts, e.g. "device allocation"
+        std::string story;  // who made and freed it, where that is known
     };
 
     AddressSpace();
@@ -61,8 +61,8 @@ private:
     bool lookup(std::uint64_t addr, std::uint64_t size, bool write) const noexcept;
 
     mutable std::shared_mutex mutex_;
-    std::map<std::uint64_t, Range> ranges_;   // by base, never overlapping
-    std::atomic<std::uint64_t> epoch_;        // unique over all spaces; new at every narrowing
+    std::map<std::uint64_t, Range> ranges_;  // by base, never overlapping
+    std::atomic<std::uint64_t> epoch_;       // unique over all spaces; new at every narrowing
 };
 
 }  // namespace vgpu::core

@@ -16,7 +16,7 @@ struct StrictFacts;
 struct Binding {
     isa::Op op;
     Fn fn;
-    Fn quick = nullptr;   // for wave32 with plain operands; see Quick in operand.h
+    Fn quick = nullptr;  // for wave32 with plain operands; see Quick in operand.h
 };
 
 struct BindingList {
@@ -28,23 +28,29 @@ struct BindingList {
 struct Extra {
     u64 pc = 0;
     isa::Inst inst;
-    MicroOp inner;           // what a wrapper (DPP, SDWA, checks) runs
+    MicroOp inner;  // what a wrapper (DPP, SDWA, checks) runs
     Fn atomic = nullptr;
-    std::shared_ptr<const StrictFacts> strict;   // in strict mode
+    std::shared_ptr<const StrictFacts> strict;  // in strict mode
 };
 
 // The handlers of one host build.
 struct HandlerSet {
-    const char* host;                  // "portable", "avx2", "avx512"
-    const BindingList* const* lists;   // VALU, SALU, control
+    const char* host;                 // "portable", "avx2", "avx512"
+    const BindingList* const* lists;  // VALU, SALU, control
     std::size_t count;
-    Fn (*memory)(const isa::Inst&);    // DS, FLAT, GLOBAL, SCRATCH, MUBUF, MTBUF, SMEM; or nullptr
-    Fn dpp, sdwa, special_source, stuck_lane;        // wrappers around Extra::inner
-    Fn illegal, no_handler, fetch_fault, go;         // pseudo-instructions
+    Fn (*memory)(const isa::Inst&);            // DS, FLAT, GLOBAL, SCRATCH, MUBUF, MTBUF, SMEM; or nullptr
+    Fn dpp, sdwa, special_source, stuck_lane;  // wrappers around Extra::inner
+    Fn illegal, no_handler, fetch_fault, go;   // pseudo-instructions
 };
 
-namespace portable { const HandlerSet& handler_set(); }
-namespace avx2 { const HandlerSet& handler_set(); }
-namespace avx512 { const HandlerSet& handler_set(); }
+namespace portable {
+const HandlerSet& handler_set();
+}
+namespace avx2 {
+const HandlerSet& handler_set();
+}
+namespace avx512 {
+const HandlerSet& handler_set();
+}
 
 }  // namespace vgpu::core

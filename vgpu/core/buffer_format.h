@@ -10,7 +10,7 @@ enum class Number : u8 { Unorm, Snorm, Uscaled, Sscaled, Uint, Sint, Float };
 
 struct BufferFormat {
     u8 components = 0;
-    u8 bits[4] = {0, 0, 0, 0};   // first component in the lowest bits
+    u8 bits[4] = {0, 0, 0, 0};  // first component in the lowest bits
     u8 bytes = 0;
     Number number = Number::Uint;
     constexpr bool is_float() const { return number != Number::Uint && number != Number::Sint; }
@@ -22,11 +22,11 @@ inline BufferFormat buffer_format(u32 code) {
         u8 first, count, components, bits[4];
     };
     static constexpr Run runs[] = {
-        {1, 6, 1, {8, 0, 0, 0}},       {7, 7, 1, {16, 0, 0, 0}},      {14, 6, 2, {8, 8, 0, 0}},
-        {20, 3, 1, {32, 0, 0, 0}},     {23, 7, 2, {16, 16, 0, 0}},    {30, 7, 3, {11, 11, 10, 0}},
-        {37, 7, 3, {10, 11, 11, 0}},   {44, 6, 4, {2, 10, 10, 10}},   {50, 6, 4, {10, 10, 10, 2}},
-        {56, 6, 4, {8, 8, 8, 8}},      {62, 3, 2, {32, 32, 0, 0}},    {65, 7, 4, {16, 16, 16, 16}},
-        {72, 3, 3, {32, 32, 32, 0}},   {75, 3, 4, {32, 32, 32, 32}},
+        {1, 6, 1, {8, 0, 0, 0}},     {7, 7, 1, {16, 0, 0, 0}},     {14, 6, 2, {8, 8, 0, 0}},
+        {20, 3, 1, {32, 0, 0, 0}},   {23, 7, 2, {16, 16, 0, 0}},   {30, 7, 3, {11, 11, 10, 0}},
+        {37, 7, 3, {10, 11, 11, 0}}, {44, 6, 4, {2, 10, 10, 10}},  {50, 6, 4, {10, 10, 10, 2}},
+        {56, 6, 4, {8, 8, 8, 8}},    {62, 3, 2, {32, 32, 0, 0}},   {65, 7, 4, {16, 16, 16, 16}},
+        {72, 3, 3, {32, 32, 32, 0}}, {75, 3, 4, {32, 32, 32, 32}},
     };
     BufferFormat f;
     for (const Run& run : runs) {
@@ -81,7 +81,9 @@ inline void encode_format(const BufferFormat& f, const u32* in, bool d16, u8* by
         const u32 mask = n == 32 ? 0xffffffffu : (1u << n) - 1;
         const float value = d16 ? half_to_float(in[k] & 0xffff) : f32(in[k]);
         const double top = static_cast<double>((1ull << n) - 1), stop = static_cast<double>((1ull << (n - 1)) - 1);
-        const auto limit = [](double x, double low, double high) { return x != x ? 0.0 : x < low ? low : x > high ? high : x; };
+        const auto limit = [](double x, double low, double high) {
+            return x != x ? 0.0 : x < low ? low : x > high ? high : x;
+        };
         u32 raw = 0;
         switch (f.number) {
             case Number::Uint: raw = n == 32 || in[k] <= mask ? in[k] : mask; break;
@@ -94,7 +96,9 @@ inline void encode_format(const BufferFormat& f, const u32* in, bool d16, u8* by
             case Number::Unorm: raw = static_cast<u32>(std::rint(limit(value, 0, 1) * top)); break;
             case Number::Snorm: raw = static_cast<u32>(static_cast<i64>(std::rint(limit(value, -1, 1) * stop))); break;
             case Number::Uscaled: raw = static_cast<u32>(limit(std::trunc(value), 0, top)); break;
-            case Number::Sscaled: raw = static_cast<u32>(static_cast<i64>(limit(std::trunc(value), -stop - 1, stop))); break;
+            case Number::Sscaled:
+                raw = static_cast<u32>(static_cast<i64>(limit(std::trunc(value), -stop - 1, stop)));
+                break;
             case Number::Float:
                 if (n == 32) raw = d16 ? bits(value) : in[k];
                 else if (n == 16) raw = d16 ? in[k] & 0xffff : float_to_half(value);

@@ -30,8 +30,8 @@ inline Resource resource(const Wave& w, const MicroOp* u) {
 }
 
 struct Spot {
-    u64 index, offset;   // as the resource sees them
-    u64 scalar;          // soffset, outside swizzling
+    u64 index, offset;  // as the resource sees them
+    u64 scalar;         // soffset, outside swizzling
 };
 
 inline Spot spot(const Wave& w, const MicroOp* u, const Resource& r, u32 lane) {

@@ -23,19 +23,26 @@ using isa::Ty;
 
 // A constant takes 64 dwords: 32 lanes of the low word, 32 of the high one.
 constexpr u32 kConstantDwords = 64;
-constexpr std::size_t kConstantBytes = std::size_t{64} << 20;   // address space, touched as used
-constexpr unsigned kChunkLimit = 1024;                          // instructions
+constexpr std::size_t kConstantBytes = std::size_t{64} << 20;  // address space, touched as used
+constexpr unsigned kChunkLimit = 1024;                         // instructions
 
 bool is_half(Ty t) { return t == Ty::U16 || t == Ty::I16 || t == Ty::B16 || t == Ty::F16; }
 
 Class class_of(const Inst& inst) {
     switch (inst.row().fmt) {
-        case Fmt::SOP1: case Fmt::SOP2: case Fmt::SOPC: case Fmt::SOPK:
-            return inst.has(isa::BRANCH) ? Class::Branch : inst.has(isa::WAIT) ? Class::Other : Class::Salu;
+        case Fmt::SOP1:
+        case Fmt::SOP2:
+        case Fmt::SOPC:
+        case Fmt::SOPK: return inst.has(isa::BRANCH) ? Class::Branch : inst.has(isa::WAIT) ? Class::Other : Class::Salu;
         case Fmt::SOPP: return inst.has(isa::BRANCH) ? Class::Branch : Class::Other;
         case Fmt::SMEM: return Class::Smem;
         case Fmt::DS: return Class::Lds;
-        case Fmt::FLAT: case Fmt::GLOBAL: case Fmt::SCRATCH: case Fmt::MUBUF: case Fmt::MTBUF: case Fmt::MIMG: return Class::Vmem;
+        case Fmt::FLAT:
+        case Fmt::GLOBAL:
+        case Fmt::SCRATCH:
+        case Fmt::MUBUF:
+        case Fmt::MTBUF:
+        case Fmt::MIMG: return Class::Vmem;
         case Fmt::EXP: return Class::Other;
         default: return Class::Valu;
     }
@@ -80,12 +87,17 @@ const HandlerSet& choose_handlers([[maybe_unused]] const std::string& wanted) {
 #ifdef VGPU_HAS_avx512
     if (v4) chosen = &avx512::handler_set();
 #endif
-    if (chosen == nullptr) std::abort();   // built without the portable handlers, for another CPU
+    if (chosen == nullptr) std::abort();  // built without the portable handlers, for another CPU
     return *chosen;
 }
 
 CodeCache::CodeCache(const HandlerSet& handlers, const AddressSpace& memory, Inject inject, bool strict)
-    : handlers_(handlers), memory_(memory), inject_(inject), strict_(strict), by_op_(isa::op_count, nullptr), quick_(isa::op_count, nullptr) {
+    : handlers_(handlers),
+      memory_(memory),
+      inject_(inject),
+      strict_(strict),
+      by_op_(isa::op_count, nullptr),
+      quick_(isa::op_count, nullptr) {
     for (std::size_t i = 0; i < handlers.count; ++i)
         for (std::size_t k = 0; k < handlers.lists[i]->count; ++k) {
             const Binding& b = handlers.lists[i]->rows[k];
@@ -110,7 +122,8 @@ Fn CodeCache::handler(const Inst& inst) const {
 u32 CodeCache::constant(u64 value) {
     const auto [it, fresh] = known_constants_.try_emplace(value, constants_used_);
     if (fresh) {
-        if ((constants_used_ + kConstantDwords) * sizeof(u32) > kConstantBytes) constants_used_ = 0;   // 256 Ki constants: wraps
+        if ((constants_used_ + kConstantDwords) * sizeof(u32) > kConstantBytes)
+            constants_used_ = 0;  // 256 Ki constants: wraps
         it->second = constants_used_;
         u32* at = constants_ + constants_used_;
         for (u32 i = 0; i < 32; ++i) {
@@ -126,10 +139,19 @@ u32 CodeCache::source(const Inst& inst, unsigned k, unsigned lanes) {
     const Operand& o = inst.src[k];
     u32 result = 0;
     switch (o.kind) {
-        case Kind::none: case Kind::off: case Kind::null: case Kind::pops_exiting_wave_id: return constant(0);
+        case Kind::none:
+        case Kind::off:
+        case Kind::null:
+        case Kind::pops_exiting_wave_id: return constant(0);
         case Kind::vgpr: result = (kHidden + static_cast<u32>(o.value)) * lanes; break;
-        case Kind::sgpr: case Kind::vcc: case Kind::ttmp: case Kind::m0: case Kind::exec: result = operand::kSgpr | o.raw; break;
-        case Kind::int_const: case Kind::float_const: case Kind::literal: result = constant(isa::const_bits(o, inst.literal)); break;
+        case Kind::sgpr:
+        case Kind::vcc:
+        case Kind::ttmp:
+        case Kind::m0:
+        case Kind::exec: result = operand::kSgpr | o.raw; break;
+        case Kind::int_const:
+        case Kind::float_const:
+        case Kind::literal: result = constant(isa::const_bits(o, inst.literal)); break;
         // Only the 64-bit value is useful: a 32-bit read gives the low word, 0.
         case Kind::shared_base: result = constant(kSharedAperture); break;
         case Kind::shared_limit: result = constant(kSharedAperture | 0xffffffff); break;
@@ -138,7 +160,7 @@ u32 CodeCache::source(const Inst& inst, unsigned k, unsigned lanes) {
         case Kind::vccz: result = operand::kSgpr | kVccz; break;
         case Kind::execz: result = operand::kSgpr | kExecz; break;
         case Kind::scc: result = operand::kSgpr | kScc; break;
-        case Kind::lds_direct: result = constant(0); break;   // translate_one refuses it
+        case Kind::lds_direct: result = constant(0); break;  // translate_one refuses it
     }
     const Row& row = inst.row();
     if (row.has(isa::PACKED) || row.has(isa::MIX)) return result;
@@ -163,8 +185,7 @@ void CodeCache::fill_operands(MicroOp& op, const Inst& inst, unsigned lanes, u64
     const u32 abs_or_neg_hi = row.has(isa::MIX) ? inst.abs : inst.neg_hi;
     if (row.has(isa::PACKED) || row.has(isa::MIX))
         op.aux = inst.op_sel | u32{inst.op_sel_hi} << 4 | u32{inst.neg} << 8 | abs_or_neg_hi << 12;
-    else if (inst.op == Op::v_pk_fmac_f16)
-        op.aux = 7u << 4;   // VOP2: low with low, high with high
+    else if (inst.op == Op::v_pk_fmac_f16) op.aux = 7u << 4;  // VOP2: low with low, high with high
     if (row.fmt == Fmt::SOPK) op.imm = static_cast<i16>(inst.simm);
     if (row.has(isa::BRANCH)) op.imm = static_cast<i64>(pc + inst.length) + inst.branch_bytes();
 }
@@ -188,10 +209,11 @@ void CodeCache::fill_memory(MicroOp& op, const Inst& inst) {
         case Fmt::SCRATCH:
             if (!inst.src[2].is(Kind::off)) op.aux |= memflag::kSaddr;
             break;
-        case Fmt::MUBUF: case Fmt::MTBUF:
+        case Fmt::MUBUF:
+        case Fmt::MTBUF:
             if (row.mem == Ty::FMT) {
                 const auto at = row.name.rfind('_');
-                op.n = static_cast<u8>(row.name.size() - at - 1);   // letters of x, xy, xyz, xyzw
+                op.n = static_cast<u8>(row.name.size() - at - 1);  // letters of x, xy, xyz, xyzw
             }
             break;
         case Fmt::SMEM:

@@ -41,7 +41,7 @@ private:
         std::vector<MicroOp> ops;
         std::vector<std::unique_ptr<Extra>> extras;
     };
-    using Key = u64;   // pc | (lanes == 64)
+    using Key = u64;  // pc | (lanes == 64)
 
     void translate(u64 pc, unsigned lanes);
     MicroOp translate_one(Chunk& chunk, u64 pc, unsigned lanes, bool& last, u32& length);

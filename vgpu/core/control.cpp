@@ -19,9 +19,13 @@ VGPU_INLINE const MicroOp* jump(Wave& w, const MicroOp* u) {
 }
 
 template <class Test>
-const MicroOp* branch_if(Wave& w, const MicroOp* u) { return Test{}(w) ? jump(w, u) : u + 1; }
+const MicroOp* branch_if(Wave& w, const MicroOp* u) {
+    return Test{}(w) ? jump(w, u) : u + 1;
+}
 template <Op O, class Test>
-constexpr Binding branch(Test) { return {O, &branch_if<Test>}; }
+constexpr Binding branch(Test) {
+    return {O, &branch_if<Test>};
+}
 
 const MicroOp* nothing(Wave&, const MicroOp* u) { return u + 1; }
 
@@ -50,7 +54,8 @@ const MicroOp* call(Wave& w, const MicroOp* u) {
 const MicroOp* trap(Wave& w, const MicroOp* u) {
     const u32 id = u->extra->inst.simm & 0xff;
     if (id == 3) return u + 1;
-    return raise(w, u, Fault::Kind::Trap, pc_of(u), 0, false, id, "trap (llvm.trap: an assertion or abort in the kernel)");
+    return raise(w, u, Fault::Kind::Trap, pc_of(u), 0, false, id,
+                 "trap (llvm.trap: an assertion or abort in the kernel)");
 }
 
 // Messages: 1 is an interrupt to the host, which has no waiter here.
@@ -121,26 +126,52 @@ constexpr Binding kRows[] = {
     branch<Op::s_cbranch_execz>([](Wave& w) { return w.exec() == 0; }),
     branch<Op::s_cbranch_execnz>([](Wave& w) { return w.exec() != 0; }),
     // No debugger is ever attached.
-    {Op::s_cbranch_cdbgsys, &nothing}, {Op::s_cbranch_cdbguser, &nothing}, {Op::s_cbranch_cdbgsys_or_user, &nothing},
+    {Op::s_cbranch_cdbgsys, &nothing},
+    {Op::s_cbranch_cdbguser, &nothing},
+    {Op::s_cbranch_cdbgsys_or_user, &nothing},
     {Op::s_cbranch_cdbgsys_and_user, &nothing},
-    {Op::s_setpc_b64, &setpc}, {Op::s_rfe_b64, &setpc}, {Op::s_swappc_b64, &swappc}, {Op::s_getpc_b64, &getpc},
+    {Op::s_setpc_b64, &setpc},
+    {Op::s_rfe_b64, &setpc},
+    {Op::s_swappc_b64, &swappc},
+    {Op::s_getpc_b64, &getpc},
     {Op::s_call_b64, &call},
-    {Op::s_subvector_loop_begin, &subvector_begin}, {Op::s_subvector_loop_end, &subvector_end},
+    {Op::s_subvector_loop_begin, &subvector_begin},
+    {Op::s_subvector_loop_end, &subvector_end},
     {Op::s_endpgm, [](Wave& w, const MicroOp* u) { return stop(w, u, State::Ended); }},
     {Op::s_endpgm_saved, [](Wave& w, const MicroOp* u) { return stop(w, u, State::Ended); }},
     {Op::s_endpgm_ordered_ps_done, [](Wave& w, const MicroOp* u) { return stop(w, u, State::Ended); }},
-    {Op::s_barrier, [](Wave& w, const MicroOp* u) { return w.group->waves == 1 ? u + 1 : stop(w, u + 1, State::Barrier); }},
+    {Op::s_barrier,
+     [](Wave& w, const MicroOp* u) { return w.group->waves == 1 ? u + 1 : stop(w, u + 1, State::Barrier); }},
     {Op::s_sleep, [](Wave& w, const MicroOp* u) { return stop(w, u + 1, State::Yield); }},
-    {Op::s_trap, &trap}, {Op::s_sendmsg, &sendmsg}, {Op::s_sendmsghalt, &sendmsghalt},
-    {Op::s_getreg_b32, &getreg}, {Op::s_setreg_b32, &setreg}, {Op::s_setreg_imm32_b32, &setreg_imm},
-    {Op::s_round_mode, &round_mode}, {Op::s_denorm_mode, &denorm_mode},
+    {Op::s_trap, &trap},
+    {Op::s_sendmsg, &sendmsg},
+    {Op::s_sendmsghalt, &sendmsghalt},
+    {Op::s_getreg_b32, &getreg},
+    {Op::s_setreg_b32, &setreg},
+    {Op::s_setreg_imm32_b32, &setreg_imm},
+    {Op::s_round_mode, &round_mode},
+    {Op::s_denorm_mode, &denorm_mode},
     // Timing, caches and profiling that do not exist here.
-    {Op::s_nop, &nothing}, {Op::s_version, &nothing}, {Op::s_wakeup, &nothing}, {Op::s_setkill, &nothing},
-    {Op::s_sethalt, &nothing}, {Op::s_setprio, &nothing}, {Op::s_icache_inv, &nothing}, {Op::s_incperflevel, &nothing},
-    {Op::s_decperflevel, &nothing}, {Op::s_ttracedata, &nothing}, {Op::s_ttracedata_imm, &nothing},
-    {Op::s_inst_prefetch, &nothing}, {Op::s_clause, &nothing}, {Op::s_wait_idle, &nothing},
-    {Op::s_waitcnt, &nothing}, {Op::s_waitcnt_depctr, &nothing}, {Op::s_waitcnt_vscnt, &nothing},
-    {Op::s_waitcnt_vmcnt, &nothing}, {Op::s_waitcnt_expcnt, &nothing}, {Op::s_waitcnt_lgkmcnt, &nothing},
+    {Op::s_nop, &nothing},
+    {Op::s_version, &nothing},
+    {Op::s_wakeup, &nothing},
+    {Op::s_setkill, &nothing},
+    {Op::s_sethalt, &nothing},
+    {Op::s_setprio, &nothing},
+    {Op::s_icache_inv, &nothing},
+    {Op::s_incperflevel, &nothing},
+    {Op::s_decperflevel, &nothing},
+    {Op::s_ttracedata, &nothing},
+    {Op::s_ttracedata_imm, &nothing},
+    {Op::s_inst_prefetch, &nothing},
+    {Op::s_clause, &nothing},
+    {Op::s_wait_idle, &nothing},
+    {Op::s_waitcnt, &nothing},
+    {Op::s_waitcnt_depctr, &nothing},
+    {Op::s_waitcnt_vscnt, &nothing},
+    {Op::s_waitcnt_vmcnt, &nothing},
+    {Op::s_waitcnt_expcnt, &nothing},
+    {Op::s_waitcnt_lgkmcnt, &nothing},
 };
 
 }  // namespace
@@ -155,15 +186,14 @@ const MicroOp* run_special_source(Wave& w, const MicroOp* u) {
     return next == &inner + 1 ? u + 1 : next;
 }
 
-const MicroOp* run_illegal(Wave& w, const MicroOp* u) {
-    return raise(w, u, Fault::Kind::IllegalInstruction, pc_of(u));
-}
+const MicroOp* run_illegal(Wave& w, const MicroOp* u) { return raise(w, u, Fault::Kind::IllegalInstruction, pc_of(u)); }
 const MicroOp* run_fetch_fault(Wave& w, const MicroOp* u) {
     return raise(w, u, Fault::Kind::Memory, pc_of(u), 0, false, 4, "instruction fetch");
 }
 const MicroOp* run_go(Wave& w, const MicroOp* u) { return jump(w, u); }
 const MicroOp* run_no_handler(Wave& w, const MicroOp* u) {
-    return raise(w, u, Fault::Kind::IllegalInstruction, pc_of(u), 0, false, 0, "gfx1010 has it, this virtual GPU does not");
+    return raise(w, u, Fault::Kind::IllegalInstruction, pc_of(u), 0, false, 0,
+                 "gfx1010 has it, this virtual GPU does not");
 }
 
 }  // namespace vgpu::core::VGPU_HOST

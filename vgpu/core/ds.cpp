@@ -103,7 +103,8 @@ struct Load {
         for (u32 h = 0; h < w.halves; ++h) {
             const u32 exec = w.s[kExecLo + h];
             if (exec == 0) continue;
-            if (!load_half<E, N, P>(w, u, h, exec, address_register(w, u, h), static_cast<u32>(u->imm), u->dst)) return nullptr;
+            if (!load_half<E, N, P>(w, u, h, exec, address_register(w, u, h), static_cast<u32>(u->imm), u->dst))
+                return nullptr;
         }
         return u + 1;
     }
@@ -120,7 +121,8 @@ const MicroOp* load_two(Wave& w, const MicroOp* u) {
         std::memcpy(base.x, address_register(w, u, h), sizeof base.x);
         const u32 first = static_cast<u32>(u->imm), second = static_cast<u32>(u->imm >> 32);
         if (!load_half<Element::Words, N, Part::Whole>(w, u, h, exec, base.x, first, u->dst)) return nullptr;
-        if (!load_half<Element::Words, N, Part::Whole>(w, u, h, exec, base.x, second, u->dst + N * w.lanes)) return nullptr;
+        if (!load_half<Element::Words, N, Part::Whole>(w, u, h, exec, base.x, second, u->dst + N * w.lanes))
+            return nullptr;
     }
     return u + 1;
 }
@@ -163,8 +165,10 @@ const MicroOp* store_two(Wave& w, const MicroOp* u) {
     for (u32 h = 0; h < w.halves; ++h) {
         const u32 exec = w.s[kExecLo + h];
         if (exec == 0) continue;
-        if (!store_half<Element::Words, N, Part::Whole>(w, u, h, exec, static_cast<u32>(u->imm), u->src[1])) return nullptr;
-        if (!store_half<Element::Words, N, Part::Whole>(w, u, h, exec, static_cast<u32>(u->imm >> 32), u->src[2])) return nullptr;
+        if (!store_half<Element::Words, N, Part::Whole>(w, u, h, exec, static_cast<u32>(u->imm), u->src[1]))
+            return nullptr;
+        if (!store_half<Element::Words, N, Part::Whole>(w, u, h, exec, static_cast<u32>(u->imm >> 32), u->src[2]))
+            return nullptr;
     }
     return u + 1;
 }
@@ -217,7 +221,8 @@ const MicroOp* atomic(Wave& w, const MicroOp* u) {
         T data2 = two ? reg<T>(w, u->src[2], lane) : T{0};
         if (compare) std::swap(data, data2);
         T old = 0;
-        if (!lds_atomic<T>(w, u, op, w.v[u->src[0] + lane] + static_cast<u32>(u->imm), lane, data, data2, old)) return nullptr;
+        if (!lds_atomic<T>(w, u, op, w.v[u->src[0] + lane] + static_cast<u32>(u->imm), lane, data, data2, old))
+            return nullptr;
         if (u->aux & memflag::kGlc) set_reg<T>(w, u->dst, lane, old);
     }
     return u + 1;
@@ -229,8 +234,12 @@ const MicroOp* exchange_two(Wave& w, const MicroOp* u) {
         const u32 lane = static_cast<u32>(std::countr_zero(m));
         const u32 base = w.v[u->src[0] + lane];
         T first = 0, second = 0;
-        if (!lds_atomic<T>(w, u, Atomic::Swap, base + static_cast<u32>(u->imm), lane, reg<T>(w, u->src[1], lane), 0, first)) return nullptr;
-        if (!lds_atomic<T>(w, u, Atomic::Swap, base + static_cast<u32>(u->imm >> 32), lane, reg<T>(w, u->src[2], lane), 0, second)) return nullptr;
+        if (!lds_atomic<T>(w, u, Atomic::Swap, base + static_cast<u32>(u->imm), lane, reg<T>(w, u->src[1], lane), 0,
+                           first))
+            return nullptr;
+        if (!lds_atomic<T>(w, u, Atomic::Swap, base + static_cast<u32>(u->imm >> 32), lane, reg<T>(w, u->src[2], lane),
+                           0, second))
+            return nullptr;
         set_reg<T>(w, u->dst, lane, first);
         set_reg<T>(w, u->dst + sizeof(T) / 4 * w.lanes, lane, second);
     }
@@ -246,7 +255,7 @@ const MicroOp* atomic_src2(Wave& w, const MicroOp* u) {
         const u32 a = w.v[u->src[0] + lane];
         const u32 fixed = (inst.offset1() & 0x7f) << 8 | inst.offset0();
         const i32 distance = (inst.offset1() & 0x80) ? static_cast<i32>(a) >> 17 : static_cast<i32>(fixed << 17) >> 17;
-        const u32 b = (a & 0x1ffff) + 4u * static_cast<u32>(distance);   // bits 31:17 are the distance, not the address
+        const u32 b = (a & 0x1ffff) + 4u * static_cast<u32>(distance);  // bits 31:17 are the distance, not the address
         if (u64{b} + sizeof(T) > w.lds_size) return raise(w, u, Fault::Kind::LdsOutOfRange, b, lane, false, sizeof(T));
         T data = 0, old = 0;
         std::memcpy(&data, w.lds + b, sizeof(T));
@@ -326,12 +335,12 @@ const MicroOp* bpermute(Wave& w, const MicroOp* u) {
 
 u32 swizzle_source(u32 offset, u32 i) {
     const u32 mask = offset & 31;
-    if (offset >= 0xe000) {   // FFT order
+    if (offset >= 0xe000) {  // FFT order
         u32 reversed = 0;
         for (u32 k = 0; k < 5; ++k) reversed |= (i >> k & 1) << (4 - k);
         return (reversed >> std::popcount(mask)) | (i & mask);
     }
-    if (offset >= 0xc000) {   // rotation
+    if (offset >= 0xc000) {  // rotation
         const u32 distance = offset >> 5 & 31;
         const u32 moved = (offset & 0x400) ? i - distance : i + distance;
         return (i & mask) | (moved & ~mask & 31);
@@ -369,7 +378,9 @@ const MicroOp* gws_init_op(Wave& w, const MicroOp* u) {
     gws_init(w, gws_id(w, u), gws_value(w, u));
     return u + 1;
 }
-const MicroOp* gws_barrier_op(Wave& w, const MicroOp* u) { return gws_barrier(w, gws_id(w, u)) ? u + 1 : wait_again(w, u); }
+const MicroOp* gws_barrier_op(Wave& w, const MicroOp* u) {
+    return gws_barrier(w, gws_id(w, u)) ? u + 1 : wait_again(w, u);
+}
 const MicroOp* gws_p(Wave& w, const MicroOp* u) { return gws_sema_p(w, gws_id(w, u)) ? u + 1 : wait_again(w, u); }
 const MicroOp* gws_v(Wave& w, const MicroOp* u) {
     gws_sema_v(w, gws_id(w, u), 1);
@@ -387,14 +398,25 @@ const MicroOp* gws_release_all(Wave& w, const MicroOp* u) {
 const MicroOp* nothing(Wave&, const MicroOp* u) { return u + 1; }
 
 constexpr Binding kRows[] = {
-    {Op::ds_nop, &nothing}, {Op::ds_swizzle_b32, &swizzle}, {Op::ds_permute_b32, &permute}, {Op::ds_bpermute_b32, &bpermute},
-    {Op::ds_append, &append<true>}, {Op::ds_consume, &append<false>},
-    {Op::ds_write_addtid_b32, &addtid<true>}, {Op::ds_read_addtid_b32, &addtid<false>},
-    {Op::ds_wrxchg2_rtn_b32, &exchange_two<u32>}, {Op::ds_wrxchg2st64_rtn_b32, &exchange_two<u32>},
-    {Op::ds_wrxchg2_rtn_b64, &exchange_two<u64>}, {Op::ds_wrxchg2st64_rtn_b64, &exchange_two<u64>},
+    {Op::ds_nop, &nothing},
+    {Op::ds_swizzle_b32, &swizzle},
+    {Op::ds_permute_b32, &permute},
+    {Op::ds_bpermute_b32, &bpermute},
+    {Op::ds_append, &append<true>},
+    {Op::ds_consume, &append<false>},
+    {Op::ds_write_addtid_b32, &addtid<true>},
+    {Op::ds_read_addtid_b32, &addtid<false>},
+    {Op::ds_wrxchg2_rtn_b32, &exchange_two<u32>},
+    {Op::ds_wrxchg2st64_rtn_b32, &exchange_two<u32>},
+    {Op::ds_wrxchg2_rtn_b64, &exchange_two<u64>},
+    {Op::ds_wrxchg2st64_rtn_b64, &exchange_two<u64>},
     {Op::ds_condxchg32_rtn_b64, &conditional_exchange},
-    {Op::ds_gws_init, &gws_init_op}, {Op::ds_gws_barrier, &gws_barrier_op}, {Op::ds_gws_sema_p, &gws_p},
-    {Op::ds_gws_sema_v, &gws_v}, {Op::ds_gws_sema_br, &gws_br}, {Op::ds_gws_sema_release_all, &gws_release_all},
+    {Op::ds_gws_init, &gws_init_op},
+    {Op::ds_gws_barrier, &gws_barrier_op},
+    {Op::ds_gws_sema_p, &gws_p},
+    {Op::ds_gws_sema_v, &gws_v},
+    {Op::ds_gws_sema_br, &gws_br},
+    {Op::ds_gws_sema_release_all, &gws_release_all},
 };
 
 }  // namespace
@@ -403,7 +425,7 @@ extern const BindingList kDsRows{kRows, std::size(kRows)};
 
 Fn ds_handler(const isa::Inst& inst) {
     const isa::Row& row = inst.row();
-    if (inst.gds && !row.has(isa::GWS)) return nullptr;   // ROCm gives no kernel any GDS memory
+    if (inst.gds && !row.has(isa::GWS)) return nullptr;  // ROCm gives no kernel any GDS memory
     for (const Binding& b : kRows)
         if (b.op == inst.op) return b.fn;
     const bool wide = isa::bytes(row.mem) == 8;

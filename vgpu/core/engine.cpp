@@ -14,7 +14,8 @@ struct Engine::Impl {
           memory(space),
           options(std::move(opts)),
           code(choose_handlers(options.isa_path), space, options.inject, options.strict),
-          scheduler(options.threads != 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency()), options, space) {}
+          scheduler(options.threads != 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency()), options,
+                    space) {}
 
     void record(const Launch& launch, u64 nanoseconds);
 
@@ -69,14 +70,17 @@ Engine::~Engine() = default;
 
 std::optional<Fault> Engine::run(const LaunchInfo& info) noexcept {
     Impl& m = *impl_;
-    if (m.options.inject == Inject::MissingKernel && info.kernel_name.find(m.options.inject_argument) != std::string::npos) return std::nullopt;
+    if (m.options.inject == Inject::MissingKernel &&
+        info.kernel_name.find(m.options.inject_argument) != std::string::npos)
+        return std::nullopt;
     Launch launch(info, m.profile, m.options, m.code, m.memory, m.serial.fetch_add(1));
     if (auto refused = launch.prepare()) return refused;
     const auto begin = Clock::now();
     m.code.enter();
     m.scheduler.run(launch);
     m.code.leave();
-    m.record(launch, static_cast<u64>(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count()));
+    m.record(launch,
+             static_cast<u64>(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count()));
     return std::move(launch.fault);
 }
 

@@ -56,39 +56,39 @@ inline constexpr std::uint64_t kPrivateAperture = 0x0002'0000'0000'0000;
 struct LaunchInfo {
     std::uint32_t grid[3] = {1, 1, 1};
     std::uint32_t workgroup[3] = {1, 1, 1};
-    std::uint64_t kernarg = 0;                    // kernarg segment
-    std::uint32_t private_segment_bytes = 0;      // per lane; 0: the descriptor's
-    std::uint32_t group_segment_bytes = 0;        // whole LDS of a workgroup, dynamic included
-    std::uint64_t descriptor_address = 0;         // of the KernelDescriptor (the kernel object)
-    std::uint64_t dispatch_packet = 0;            // AQL packet, for dispatch_ptr
-    std::uint64_t queue = 0;                      // amd_queue_t, for queue_ptr
+    std::uint64_t kernarg = 0;                // kernarg segment
+    std::uint32_t private_segment_bytes = 0;  // per lane; 0: the descriptor's
+    std::uint32_t group_segment_bytes = 0;    // whole LDS of a workgroup, dynamic included
+    std::uint64_t descriptor_address = 0;     // of the KernelDescriptor (the kernel object)
+    std::uint64_t dispatch_packet = 0;        // AQL packet, for dispatch_ptr
+    std::uint64_t queue = 0;                  // amd_queue_t, for queue_ptr
     std::uint64_t dispatch_id = 0;
-    std::string kernel_name;                      // for texts and statistics
-    bool cooperative = false;                     // every workgroup must be resident at once
+    std::string kernel_name;   // for texts and statistics
+    bool cooperative = false;  // every workgroup must be resident at once
 };
 
 struct Fault {
     enum class Kind {
-        Memory,              // outside any allocation, or a store to read-only memory
-        Misaligned,          // atomic or LDS access not aligned to its size
-        LdsOutOfRange,       // strict only: the card drops such accesses
+        Memory,         // outside any allocation, or a store to read-only memory
+        Misaligned,     // atomic or LDS access not aligned to its size
+        LdsOutOfRange,  // strict only: the card drops such accesses
         ScratchOutOfRange,
         IllegalInstruction,
-        Trap,                // s_trap 2: llvm.trap, assert, abort
-        NoProgress,          // the watchdog; text lists the waves
-        BadLaunch,           // descriptor or geometry that the card would refuse
-        Strict,              // a finding of --strict
+        Trap,        // s_trap 2: llvm.trap, assert, abort
+        NoProgress,  // the watchdog; text lists the waves
+        BadLaunch,   // descriptor or geometry that the card would refuse
+        Strict,      // a finding of --strict
     };
     Kind kind = Kind::Memory;
-    std::uint64_t address = 0;                    // of the memory access, page for HSA: & ~0xfff
+    std::uint64_t address = 0;  // of the memory access, page for HSA: & ~0xfff
     std::uint64_t pc = 0;
     bool write = false;
     std::uint32_t workgroup[3] = {0, 0, 0};
-    unsigned wave = 0;                            // within the workgroup
+    unsigned wave = 0;  // within the workgroup
     unsigned lane = 0;
     std::string kernel;
-    std::string instruction;                      // disassembly
-    std::vector<std::string> lines;               // ready to print; first line first
+    std::string instruction;         // disassembly
+    std::vector<std::string> lines;  // ready to print; first line first
 };
 
 const char* to_string(Fault::Kind kind);
@@ -99,22 +99,22 @@ struct KernelStats {
     std::uint64_t launches = 0;
     std::uint64_t workgroups = 0;
     std::uint64_t waves = 0;
-    std::uint64_t nanoseconds = 0;                // wall time inside run()
+    std::uint64_t nanoseconds = 0;  // wall time inside run()
     std::uint64_t salu = 0, smem = 0, valu = 0, vmem = 0, lds = 0, branch = 0, other = 0;
-    std::uint64_t fma = 0;                        // of valu: fused multiply-adds
-    std::uint64_t trans = 0;                      // of valu: rcp, exp, sin ...
-    std::uint64_t lds_bank_conflicts = 0;         // extra passes over 32 banks
+    std::uint64_t fma = 0;                 // of valu: fused multiply-adds
+    std::uint64_t trans = 0;               // of valu: rcp, exp, sin ...
+    std::uint64_t lds_bank_conflicts = 0;  // extra passes over 32 banks
     std::uint64_t global_read_bytes = 0, global_write_bytes = 0;
     unsigned vgprs = 0, sgprs = 0, wave_size = 0;
     std::uint32_t lds_bytes = 0, scratch_bytes = 0;
-    unsigned occupancy_waves_per_simd = 0;        // bounded by registers and LDS
+    unsigned occupancy_waves_per_simd = 0;  // bounded by registers and LDS
 
     std::uint64_t instructions() const { return salu + smem + valu + vmem + lds + branch + other; }
 };
 
 struct Stats {
-    std::vector<KernelStats> kernels;             // in order of first launch
-    std::uint64_t instructions = 0;               // wave instructions, all kernels; always counted
+    std::vector<KernelStats> kernels;  // in order of first launch
+    std::uint64_t instructions = 0;    // wave instructions, all kernels; always counted
     std::uint64_t launches = 0;
 
     std::string json() const;
@@ -141,7 +141,7 @@ public:
     void stop_running();
 
     Stats stats() const;
-    std::uint64_t launches() const;               // begun so far
+    std::uint64_t launches() const;  // begun so far
     const DeviceProfile& profile() const;
 
     struct Impl;

@@ -48,12 +48,14 @@ std::string nearest_text(const AddressSpace& memory, u64 address, unsigned size)
     const auto range = memory.nearest(address);
     if (!range) return "the GPU has no memory allocated";
     const u64 end = range->base + range->size;
-    const std::string what = format("%s of %" PRIu64 " bytes at 0x%" PRIx64, range->label.c_str(), range->size, range->base);
+    const std::string what =
+        format("%s of %" PRIu64 " bytes at 0x%" PRIx64, range->label.c_str(), range->size, range->base);
     std::string text;
     if (address >= end) text = format("%" PRIu64 " bytes past the end of ", address - end) + what;
     else if (address < range->base) text = format("%" PRIu64 " bytes before ", range->base - address) + what;
     else text = format("byte %" PRIu64 " of ", address - range->base) + what;
-    if (address < end && address + size > end && address >= range->base) text += format("; it runs %" PRIu64 " bytes past the end", address + size - end);
+    if (address < end && address + size > end && address >= range->base)
+        text += format("; it runs %" PRIu64 " bytes past the end", address + size - end);
     if (!range->story.empty()) text += "\n" + range->story;
     return text;
 }
@@ -86,7 +88,7 @@ Fault describe(const Launch& launch, const Wave& w) {
     f.kernel = launch.info.kernel_name;
     f.instruction = instruction_at(w.next);
     std::string head = to_string(p.kind);
-    std::vector<std::string> more;   // a finding of strict mode may have several lines
+    std::vector<std::string> more;  // a finding of strict mode may have several lines
     if (p.note != nullptr) {
         more = lines_of(p.note);
         head += " (" + more.front() + ")";
@@ -97,17 +99,21 @@ Fault describe(const Launch& launch, const Wave& w) {
         case Fault::Kind::Memory: head += format(": %u-byte %s at 0x%" PRIx64, p.size, verb, p.address); break;
         case Fault::Kind::Misaligned: head += format(": %u-byte atomic at 0x%" PRIx64, p.size, p.address); break;
         case Fault::Kind::LdsOutOfRange:
-            head += format(": %u-byte %s at LDS offset %" PRIu64 ", the workgroup has %u bytes", p.size, verb, p.address, w.lds_size);
+            head += format(": %u-byte %s at LDS offset %" PRIu64 ", the workgroup has %u bytes", p.size, verb,
+                           p.address, w.lds_size);
             break;
         case Fault::Kind::ScratchOutOfRange:
-            head += format(": %u-byte %s at scratch offset %" PRIu64 ", a lane has %u bytes", p.size, verb, p.address, w.scratch_lane_bytes);
+            head += format(": %u-byte %s at scratch offset %" PRIu64 ", a lane has %u bytes", p.size, verb, p.address,
+                           w.scratch_lane_bytes);
             break;
         default: break;
     }
     f.lines.push_back(head);
-    f.lines.push_back("kernel " + f.kernel + format(", workgroup (%u, %u, %u), wave %u, lane %u", f.workgroup[0], f.workgroup[1],
-                                                    f.workgroup[2], f.wave, f.lane));
-    f.lines.push_back(format("pc 0x%" PRIx64 " (kernel entry + 0x%" PRIx64 "): ", f.pc, f.pc - launch.entry) + f.instruction);
+    f.lines.push_back("kernel " + f.kernel +
+                      format(", workgroup (%u, %u, %u), wave %u, lane %u", f.workgroup[0], f.workgroup[1],
+                             f.workgroup[2], f.wave, f.lane));
+    f.lines.push_back(format("pc 0x%" PRIx64 " (kernel entry + 0x%" PRIx64 "): ", f.pc, f.pc - launch.entry) +
+                      f.instruction);
     if (p.kind == Fault::Kind::Memory) more = lines_of(nearest_text(launch.memory, p.address, p.size));
     f.lines.insert(f.lines.end(), more.begin(), more.end());
     return f;
@@ -117,7 +123,8 @@ Fault no_progress(const Launch& launch, const std::vector<const GroupStorage*>& 
     Fault f;
     f.kind = Fault::Kind::NoProgress;
     f.kernel = launch.info.kernel_name;
-    f.lines.push_back("kernel " + f.kernel + " " + why + format("; %" PRIu64 " of %" PRIu64 " workgroups done", launch.done_groups, launch.group_count));
+    f.lines.push_back("kernel " + f.kernel + " " + why +
+                      format("; %" PRIu64 " of %" PRIu64 " workgroups done", launch.done_groups, launch.group_count));
     std::size_t listed = 0;
     for (const GroupStorage* storage : groups) {
         const Workgroup& g = storage->group;
@@ -126,8 +133,9 @@ Fault no_progress(const Launch& launch, const std::vector<const GroupStorage*>& 
             if (w.state == State::Ended) continue;
             if (++listed > 32) break;
             const u64 pc = w.next != nullptr && w.next->extra != nullptr ? w.next->extra->pc : 0;
-            f.lines.push_back(format("workgroup (%u, %u, %u) wave %u %s at pc 0x%" PRIx64 " (entry + 0x%" PRIx64 "): ", g.id[0], g.id[1],
-                                     g.id[2], i, w.state == State::Barrier ? "waits at a barrier" : "runs", pc, pc - launch.entry) +
+            f.lines.push_back(format("workgroup (%u, %u, %u) wave %u %s at pc 0x%" PRIx64 " (entry + 0x%" PRIx64 "): ",
+                                     g.id[0], g.id[1], g.id[2], i,
+                                     w.state == State::Barrier ? "waits at a barrier" : "runs", pc, pc - launch.entry) +
                               instruction_at(w.next));
             if (listed == 1) f.pc = pc;
         }

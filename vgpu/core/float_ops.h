@@ -7,9 +7,7 @@
 namespace vgpu::core::VGPU_HOST {
 
 VGPU_INLINE bool signalling(u32 a) { return (a & 0x7fffffff) > 0x7f800000 && (a & 0x400000) == 0; }
-VGPU_INLINE bool signalling(u64 a) {
-    return (a & ~(u64{1} << 63)) > 0x7ff0000000000000 && (a & 0x8000000000000) == 0;
-}
+VGPU_INLINE bool signalling(u64 a) { return (a & ~(u64{1} << 63)) > 0x7ff0000000000000 && (a & 0x8000000000000) == 0; }
 VGPU_INLINE float quiet(float f) { return f32(bits(f) | (f != f ? 0x400000u : 0u)); }
 VGPU_INLINE double quiet(double f) { return f64(bits(f) | (f != f ? u64{0x8000000000000} : 0)); }
 
@@ -18,7 +16,7 @@ VGPU_INLINE double quiet(double f) { return f64(bits(f) | (f != f ? u64{0x800000
 template <class T>
 VGPU_INLINE T minimum(T a, T b) {
     const auto x = bits(a), y = bits(b);
-    const auto both = std::bit_cast<T>(x | y);   // -0 if either is
+    const auto both = std::bit_cast<T>(x | y);  // -0 if either is
     T r = a < b ? a : b < a ? b : a == b ? both : a != a ? b : a;
     r = signalling(y) ? b : r;
     r = signalling(x) ? a : r;

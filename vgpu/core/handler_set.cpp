@@ -7,15 +7,18 @@ namespace {
 #define VGPU_NAME2(x) #x
 #define VGPU_NAME(x) VGPU_NAME2(x)
 
-const BindingList* const kLists[] = {&kSopRows, &kControlRows, &kF32Rows, &kTransRows, &kIntRows, &kInt16Rows,
-                                     &kF64Rows, &kF16Rows, &kConvertRows, &kPackedRows, &kCompareRows, &kCarryRows,
-                                     &kLaneRows, &kDivideRows};
+const BindingList* const kLists[] = {&kSopRows,     &kControlRows, &kF32Rows,  &kTransRows,   &kIntRows,
+                                     &kInt16Rows,   &kF64Rows,     &kF16Rows,  &kConvertRows, &kPackedRows,
+                                     &kCompareRows, &kCarryRows,   &kLaneRows, &kDivideRows};
 
 Fn memory(const isa::Inst& inst) {
     switch (inst.row().fmt) {
         case isa::Fmt::DS: return ds_handler(inst);
-        case isa::Fmt::FLAT: case isa::Fmt::GLOBAL: case isa::Fmt::SCRATCH: return flat_handler(inst);
-        case isa::Fmt::MUBUF: case isa::Fmt::MTBUF: return buffer_handler(inst);
+        case isa::Fmt::FLAT:
+        case isa::Fmt::GLOBAL:
+        case isa::Fmt::SCRATCH: return flat_handler(inst);
+        case isa::Fmt::MUBUF:
+        case isa::Fmt::MTBUF: return buffer_handler(inst);
         case isa::Fmt::SMEM: return smem_handler(inst);
         default: return nullptr;
     }
@@ -24,9 +27,9 @@ Fn memory(const isa::Inst& inst) {
 }  // namespace
 
 const HandlerSet& handler_set() {
-    static const HandlerSet set{VGPU_NAME(VGPU_HOST), kLists, std::size(kLists), &memory,
-                                &run_dpp, &run_sdwa, &run_special_source, &run_stuck_lane,
-                                &run_illegal, &run_no_handler, &run_fetch_fault, &run_go};
+    static const HandlerSet set{
+        VGPU_NAME(VGPU_HOST), kLists,          std::size(kLists), &memory,         &run_dpp,         &run_sdwa,
+        &run_special_source,  &run_stuck_lane, &run_illegal,      &run_no_handler, &run_fetch_fault, &run_go};
     return set;
 }
 

@@ -11,8 +11,8 @@
 
 namespace vgpu::core::VGPU_HOST {
 
-extern const BindingList kSopRows, kControlRows, kF32Rows, kTransRows, kIntRows, kInt16Rows, kF64Rows, kF16Rows, kConvertRows,
-    kPackedRows, kCompareRows, kCarryRows, kLaneRows, kDivideRows, kDsRows;
+extern const BindingList kSopRows, kControlRows, kF32Rows, kTransRows, kIntRows, kInt16Rows, kF64Rows, kF16Rows,
+    kConvertRows, kPackedRows, kCompareRows, kCarryRows, kLaneRows, kDivideRows, kDsRows;
 
 const MicroOp* run_dpp(Wave& w, const MicroOp* u);
 const MicroOp* run_sdwa(Wave& w, const MicroOp* u);

@@ -21,8 +21,16 @@ u32 host_csr(u32 round, u32 denormals) {
 }
 
 enum HwReg : u32 {
-    kMode = 1, kStatus = 2, kTrapSts = 3, kGprAlloc = 5, kLdsAlloc = 6, kShMemBases = 15, kFlatScrLo = 20, kFlatScrHi = 21,
-    kHwId1 = 23, kHwId2 = 24,
+    kMode = 1,
+    kStatus = 2,
+    kTrapSts = 3,
+    kGprAlloc = 5,
+    kLdsAlloc = 6,
+    kShMemBases = 15,
+    kFlatScrLo = 20,
+    kFlatScrHi = 21,
+    kHwId1 = 23,
+    kHwId2 = 24,
 };
 
 }  // namespace
@@ -47,17 +55,20 @@ void set_mode(Wave& w, u32 mode) {
 }
 
 u64 clock_nanoseconds() {
-    return static_cast<u64>(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count());
+    return static_cast<u64>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count());
 }
 
 u32 hardware_register(Wave& w, u32 id) {
     switch (id) {
         case kMode: return w.mode;
-        case kStatus: return w.s[kScc] | static_cast<u32>(w.exec() == 0) << 9 | static_cast<u32>(w.vcc() == 0) << 10 | 1u << 16;
+        case kStatus:
+            return w.s[kScc] | static_cast<u32>(w.exec() == 0) << 9 | static_cast<u32>(w.vcc() == 0) << 10 | 1u << 16;
         case kTrapSts: return w.trapsts;
         case kGprAlloc: return (w.group->launch->vgprs / 8 - 1) << 8;
         case kLdsAlloc: return ((w.lds_size + 511) / 512) << 12;
-        case kShMemBases: return static_cast<u32>(kSharedAperture >> 48) << 16 | static_cast<u32>(kPrivateAperture >> 48);
+        case kShMemBases:
+            return static_cast<u32>(kSharedAperture >> 48) << 16 | static_cast<u32>(kPrivateAperture >> 48);
         case kFlatScrLo: return static_cast<u32>(w.flat_scratch);
         case kFlatScrHi: return static_cast<u32>(w.flat_scratch >> 32);
         case kHwId1: return (w.slot & 31) | (w.group->id[0] & 3) << 8;
@@ -71,11 +82,13 @@ void set_hardware_register(Wave& w, u32 id, u32 value, u32 mask) {
     switch (id) {
         case kMode: set_mode(w, mixed(w.mode)); break;
         case kTrapSts: w.trapsts = mixed(w.trapsts); break;
-        case kFlatScrLo: w.flat_scratch = (w.flat_scratch & ~u64{0xffffffff}) | mixed(static_cast<u32>(w.flat_scratch)); break;
+        case kFlatScrLo:
+            w.flat_scratch = (w.flat_scratch & ~u64{0xffffffff}) | mixed(static_cast<u32>(w.flat_scratch));
+            break;
         case kFlatScrHi:
             w.flat_scratch = (w.flat_scratch & 0xffffffff) | u64{mixed(static_cast<u32>(w.flat_scratch >> 32))} << 32;
             break;
-        default: break;   // the others are read-only to a kernel
+        default: break;  // the others are read-only to a kernel
     }
 }
 

@@ -115,24 +115,33 @@ u32 dpp_source(u32 ctrl, u32 i) {
     const u32 n = ctrl & 15;
     if (ctrl < 0x100) return (i & 12) | (ctrl >> (2 * (i & 3)) & 3);
     switch (ctrl & 0x1f0) {
-        case 0x100: return i + n;                    // row_shl
-        case 0x110: return i - n;                    // row_shr (wraps far above 15)
-        case 0x120: return (i - n) & 15;             // row_ror
+        case 0x100: return i + n;         // row_shl
+        case 0x110: return i - n;         // row_shr (wraps far above 15)
+        case 0x120: return (i - n) & 15;  // row_ror
         case 0x140: return n == 0 ? 15 - i : (i & 8) | (7 - (i & 7));
-        case 0x150: return n;                        // row_share
-        case 0x160: return i ^ n;                    // row_xmask
+        case 0x150: return n;      // row_share
+        case 0x160: return i ^ n;  // row_xmask
         default: return i;
     }
 }
 
 constexpr Binding kRows[] = {
-    {Op::v_readlane_b32, &readlane}, {Op::v_readfirstlane_b32, &readfirstlane}, {Op::v_writelane_b32, &writelane},
-    {Op::v_permlane16_b32, &permlane<false>}, {Op::v_permlanex16_b32, &permlane<true>},
-    {Op::v_mbcnt_lo_u32_b32, &mbcnt<0>}, {Op::v_mbcnt_hi_u32_b32, &mbcnt<1>},
-    {Op::v_swap_b32, &swap}, {Op::v_swaprel_b32, &movrel<true, true, true, true>},
-    {Op::v_movrels_b32, &movrel<true, false, false>}, {Op::v_movreld_b32, &movrel<false, true, false>},
-    {Op::v_movrelsd_b32, &movrel<true, true, false>}, {Op::v_movrelsd_2_b32, &movrel<true, true, true>},
-    {Op::v_nop, &nothing}, {Op::v_pipeflush, &nothing}, {Op::v_clrexcp, &nothing},
+    {Op::v_readlane_b32, &readlane},
+    {Op::v_readfirstlane_b32, &readfirstlane},
+    {Op::v_writelane_b32, &writelane},
+    {Op::v_permlane16_b32, &permlane<false>},
+    {Op::v_permlanex16_b32, &permlane<true>},
+    {Op::v_mbcnt_lo_u32_b32, &mbcnt<0>},
+    {Op::v_mbcnt_hi_u32_b32, &mbcnt<1>},
+    {Op::v_swap_b32, &swap},
+    {Op::v_swaprel_b32, &movrel<true, true, true, true>},
+    {Op::v_movrels_b32, &movrel<true, false, false>},
+    {Op::v_movreld_b32, &movrel<false, true, false>},
+    {Op::v_movrelsd_b32, &movrel<true, true, false>},
+    {Op::v_movrelsd_2_b32, &movrel<true, true, true>},
+    {Op::v_nop, &nothing},
+    {Op::v_pipeflush, &nothing},
+    {Op::v_clrexcp, &nothing},
 };
 
 }  // namespace
@@ -151,7 +160,7 @@ const MicroOp* run_dpp(Wave& w, const MicroOp* u) {
     for (u32 lane = 0; lane < w.lanes; ++lane) {
         const u32 i = lane & 15;
         u32 source;
-        bool zero_if_off = true;   // DPP8 reads 0 from lanes that are off
+        bool zero_if_off = true;  // DPP8 reads 0 from lanes that are off
         if (eight) {
             source = (i & 8) | dpp.lane[i & 7];
         } else {
@@ -188,7 +197,8 @@ const MicroOp* run_sdwa(Wave& w, const MicroOp* u) {
             const u32* from = raw32(w, u->src[k] & ~operand::kMods, h, tmp);
             u32* to = w.v + (k ? kHiddenSrc1 : kHiddenSrc0) * w.lanes + h * 32;
             if (sdwa.sext[k]) {
-                for (int i = 0; i < 32; ++i) to[i] = static_cast<u32>(static_cast<i32>(from[i] << (32 - width - shift)) >> (32 - width));
+                for (int i = 0; i < 32; ++i)
+                    to[i] = static_cast<u32>(static_cast<i32>(from[i] << (32 - width - shift)) >> (32 - width));
             } else {
                 const u32 mask = width == 32 ? 0xffffffffu : (1u << width) - 1;
                 for (int i = 0; i < 32; ++i) to[i] = from[i] >> shift & mask;
@@ -212,7 +222,8 @@ const MicroOp* run_sdwa(Wave& w, const MicroOp* u) {
         const u32 part = result[i] & mask;
         u32 value = part << shift;
         if (sdwa.dst_unused == 2) value |= dst[i] & ~(mask << shift);
-        else if (sdwa.dst_unused == 1 && (part >> (width - 1) & 1) && shift + width < 32) value |= 0xffffffffu << (shift + width);
+        else if (sdwa.dst_unused == 1 && (part >> (width - 1) & 1) && shift + width < 32)
+            value |= 0xffffffffu << (shift + width);
         dst[i] = value;
     }
     return u + 1;

@@ -10,8 +10,8 @@
 namespace vgpu::core {
 namespace {
 
-constexpr u32 kLdsGranule = 512;          // bytes, of an allocation
-constexpr u32 kScratchGranule = 1024;     // bytes a wave
+constexpr u32 kLdsGranule = 512;       // bytes, of an allocation
+constexpr u32 kScratchGranule = 1024;  // bytes a wave
 
 u32 round_up(u32 value, u32 to) { return (value + to - 1) / to * to; }
 
@@ -77,7 +77,8 @@ Launch::Launch(const LaunchInfo& what, const DeviceProfile& device, const Option
     : info(what), profile(device), options(opts), code(cache), memory(space), serial(number) {}
 
 std::optional<Fault> Launch::prepare() {
-    if (!memory.contains(info.descriptor_address, sizeof kd)) return refuse(info, "its descriptor is not in memory of the GPU");
+    if (!memory.contains(info.descriptor_address, sizeof kd))
+        return refuse(info, "its descriptor is not in memory of the GPU");
     std::memcpy(&kd, reinterpret_cast<const void*>(info.descriptor_address), sizeof kd);
     lanes = (kd.kernel_code_properties & kWave32) ? 32 : 64;
     entry = info.descriptor_address + static_cast<u64>(kd.kernel_code_entry_byte_offset);
@@ -86,13 +87,16 @@ std::optional<Fault> Launch::prepare() {
     for (int i = 0; i < 3; ++i) {
         if (info.workgroup[i] == 0 || info.grid[i] == 0) return refuse(info, "a dimension is zero");
         items *= info.workgroup[i];
-        groups[static_cast<unsigned>(i)] = static_cast<u32>((u64{info.grid[i]} + info.workgroup[i] - 1) / info.workgroup[i]);
+        groups[static_cast<unsigned>(i)] =
+            static_cast<u32>((u64{info.grid[i]} + info.workgroup[i] - 1) / info.workgroup[i]);
         group_count *= groups[static_cast<unsigned>(i)];
     }
-    if (items > 1024) return refuse(info, "a workgroup of " + std::to_string(items) + " work-items; the card takes 1024");
+    if (items > 1024)
+        return refuse(info, "a workgroup of " + std::to_string(items) + " work-items; the card takes 1024");
     const u32 lds = std::max(info.group_segment_bytes, kd.group_segment_fixed_size);
     if (lds > profile.lds_per_workgroup)
-        return refuse(info, std::to_string(lds) + " bytes of LDS; the card has " + std::to_string(profile.lds_per_workgroup));
+        return refuse(info,
+                      std::to_string(lds) + " bytes of LDS; the card has " + std::to_string(profile.lds_per_workgroup));
     lds_bytes = round_up(lds, kLdsGranule);
     waves_per_group = static_cast<unsigned>((items + lanes - 1) / lanes);
     // rsrc1[5:0] counts blocks of 8 registers in wave32 and of 4 in wave64.
@@ -174,8 +178,13 @@ bool Launch::begin_group(GroupStorage& storage, u64 number) {
         w.mode = mode;
 
         u32 at = 0;
-        const auto put = [&](u32 value) { if (at < 104) w.s[at++] = value; };
-        const auto put64 = [&](u64 value) { put(static_cast<u32>(value)); put(static_cast<u32>(value >> 32)); };
+        const auto put = [&](u32 value) {
+            if (at < 104) w.s[at++] = value;
+        };
+        const auto put64 = [&](u64 value) {
+            put(static_cast<u32>(value));
+            put(static_cast<u32>(value >> 32));
+        };
         const u16 p = kd.kernel_code_properties;
         if (p & kSegmentBuffer) {
             // Swizzled by lane, no bounds but "not empty"; see Resource in mem_buffer.cpp.

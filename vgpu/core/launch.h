@@ -37,8 +37,8 @@ public:
     const unsigned lanes;
     u8* lds = nullptr;
     u64 scratch = 0;
-    unsigned parked = 0;         // how often its time slice ran out
-    std::vector<StrictWave> strict;   // one a wave, in strict mode
+    unsigned parked = 0;             // how often its time slice ran out
+    std::vector<StrictWave> strict;  // one a wave, in strict mode
     std::unique_ptr<StrictGroup> strict_group;
 
 private:
@@ -49,7 +49,7 @@ private:
 };
 
 struct GwsResource {
-    u32 value = 0;               // waves to wait for, less one; or a semaphore's count
+    u32 value = 0;  // waves to wait for, less one; or a semaphore's count
     u32 waiting = 0;
     u32 generation = 0;
 };
@@ -75,23 +75,23 @@ struct Launch {
     unsigned lanes = 32;
     unsigned waves_per_group = 1;
     unsigned vgprs = 0;
-    u32 lds_bytes = 0;           // rounded up to what the card gives
+    u32 lds_bytes = 0;  // rounded up to what the card gives
     u32 scratch_lane_bytes = 0;
-    u32 lds_limit = 0, scratch_limit = 0;   // what a wave may touch: in strict mode what was asked for
+    u32 lds_limit = 0, scratch_limit = 0;  // what a wave may touch: in strict mode what was asked for
     std::array<u32, 3> groups{};
     u64 group_count = 0;
-    unsigned occupancy = 0;      // waves per SIMD
-    u64 max_resident = 1;        // workgroups
+    unsigned occupancy = 0;  // waves per SIMD
+    u64 max_resident = 1;    // workgroups
 
     // Scheduling; guarded by the scheduler's mutex.
     u64 next_group = 0;
     u64 done_groups = 0;
-    u64 running = 0;             // groups on a thread right now
+    u64 running = 0;  // groups on a thread right now
     std::deque<std::unique_ptr<GroupStorage>> parked;
-    bool prefer_new = false;     // a group was just parked: others may be what it waits for
+    bool prefer_new = false;  // a group was just parked: others may be what it waits for
 
     std::atomic<bool> stop{false};
-    std::atomic<i64> last_progress{0};   // Clock ticks
+    std::atomic<i64> last_progress{0};  // Clock ticks
     std::mutex fault_mutex;
     std::optional<Fault> fault;
 

@@ -104,7 +104,7 @@ struct Load {
         for (u32 h = 0; h < w.halves; ++h) {
             const u32 exec = w.s[kExecLo + h];
             if (exec == 0) continue;
-            if (!r.add_tid) count_bytes(w, false, exec, size);   // else scratch
+            if (!r.add_tid) count_bytes(w, false, exec, size);  // else scratch
             const int quick = fast<Access::Load, E, N, P>(w, u, r, h, exec, u->dst);
             if (quick < 0) return nullptr;
             if (quick > 0) continue;
@@ -159,7 +159,8 @@ const MicroOp* atomic(Wave& w, const MicroOp* u) {
         if (in_bounds(r, s, 0, sizeof(T))) {
             const u64 address = address_of(r, s, 0);
             if (address % sizeof(T) != 0) return raise(w, u, Fault::Kind::Misaligned, address, lane, true, sizeof(T));
-            if (!w.memory->contains(address, sizeof(T), true)) return raise(w, u, Fault::Kind::Memory, address, lane, true, sizeof(T));
+            if (!w.memory->contains(address, sizeof(T), true))
+                return raise(w, u, Fault::Kind::Memory, address, lane, true, sizeof(T));
             const T data = reg(u->src[1], lane);
             const T data2 = compare ? reg(u->src[1] + words * w.lanes, lane) : T{0};
             old = atomic_on_host<T>(op, address, data, data2);
@@ -181,7 +182,7 @@ const MicroOp* formatted(Wave& w, const MicroOp* u) {
     Resource r = resource(w, u);
     const bool typed = inst.fmt == isa::Fmt::MTBUF;
     const BufferFormat format = buffer_format(typed ? inst.format : r.format);
-    if (format.components == 0) return u + 1;   // an invalid format touches nothing
+    if (format.components == 0) return u + 1;  // an invalid format touches nothing
     if (!r.add_tid) count_bytes(w, A == Access::Store, w.exec(), format.bytes);
     const bool packed = row.has(isa::D16FMT), high = row.has(isa::D16HI), d16 = packed || high;
     for (u64 m = w.exec(); m != 0; m &= m - 1) {
@@ -195,14 +196,19 @@ const MicroOp* formatted(Wave& w, const MicroOp* u) {
             const u32 one = format.is_float() ? (d16 ? 0x3c00 : 0x3f800000) : 1;
             for (u32 k = 0; k < u->n; ++k) {
                 const u32 select = typed ? 4 + k : r.select[k];
-                value[k] = select >= 4 ? (select - 4 < format.components ? raw[select - 4] : select == 7 ? one : 0) : select == 1 ? one : 0;
+                value[k] = select >= 4   ? (select - 4 < format.components ? raw[select - 4]
+                                            : select == 7                  ? one
+                                                                           : 0)
+                           : select == 1 ? one
+                                         : 0;
             }
             if (high) {
                 u32& d = w.v[u->dst + lane];
                 d = (d & 0xffff) | value[0] << 16;
             } else if (packed) {
                 for (u32 k = 0; k < u->n; k += 2)
-                    w.v[u->dst + k / 2 * w.lanes + lane] = (value[k] & 0xffff) | (k + 1 < u->n ? value[k + 1] << 16 : 0);
+                    w.v[u->dst + k / 2 * w.lanes + lane] =
+                        (value[k] & 0xffff) | (k + 1 < u->n ? value[k + 1] << 16 : 0);
             } else {
                 for (u32 k = 0; k < u->n; ++k) w.v[u->dst + k * w.lanes + lane] = value[k];
             }
@@ -226,7 +232,7 @@ const MicroOp* nothing(Wave&, const MicroOp* u) { return u + 1; }
 Fn buffer_handler(const isa::Inst& inst) {
     const isa::Row& row = inst.row();
     if (row.has(isa::CACHE)) return &nothing;
-    if (inst.tfe) return nullptr;   // partially resident textures: graphics only
+    if (inst.tfe) return nullptr;  // partially resident textures: graphics only
     if (row.has(isa::ATOMIC)) return isa::bytes(row.mem) == 8 ? &atomic<u64> : &atomic<u32>;
     if (row.mem == isa::Ty::FMT) return row.has(isa::STORE) ? &formatted<Access::Store> : &formatted<Access::Load>;
     return row.has(isa::STORE) ? by_element<Store>(row) : by_element<Load>(row);

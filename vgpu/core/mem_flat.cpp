@@ -71,7 +71,8 @@ bool copy_generic(const Wave& w, u64 address, u32 size, u32 lane, u8* bytes, Pro
     const u64 offset = static_cast<u32>(address);
     if (aperture(address) == kSharedHigh) {
         if (offset + size > w.lds_size) {
-            problem = {Fault::Kind::LdsOutOfRange, offset, static_cast<int>(lane), "generic address in the LDS aperture"};
+            problem = {Fault::Kind::LdsOutOfRange, offset, static_cast<int>(lane),
+                       "generic address in the LDS aperture"};
             return false;
         }
         if constexpr (Write) std::memcpy(w.lds + offset, bytes, size);
@@ -80,7 +81,8 @@ bool copy_generic(const Wave& w, u64 address, u32 size, u32 lane, u8* bytes, Pro
     }
     if (aperture(address) == kPrivateHigh) {
         if (scratch_copy<Write>(w, offset, size, lane, bytes)) return true;
-        problem = {Fault::Kind::ScratchOutOfRange, offset, static_cast<int>(lane), "generic address in the private aperture"};
+        problem = {Fault::Kind::ScratchOutOfRange, offset, static_cast<int>(lane),
+                   "generic address in the private aperture"};
         return false;
     }
     if (!w.memory->contains(address, size, Write)) {
@@ -275,10 +277,9 @@ using ScratchStore = Scratch<true>::Op<E, N, P>;
 Fn flat_handler(const isa::Inst& inst) {
     const isa::Row& row = inst.row();
     if (row.has(isa::ATOMIC)) return isa::bytes(row.mem) == 8 ? &atomic<u64> : &atomic<u32>;
-    if (inst.fmt == isa::Fmt::SCRATCH) return row.has(isa::STORE) ? by_element<ScratchStore>(row) : by_element<ScratchLoad>(row);
+    if (inst.fmt == isa::Fmt::SCRATCH)
+        return row.has(isa::STORE) ? by_element<ScratchStore>(row) : by_element<ScratchLoad>(row);
     return row.has(isa::STORE) ? by_element<Store>(row) : by_element<Load>(row);
 }
-
-
 
 }  // namespace vgpu::core::VGPU_HOST

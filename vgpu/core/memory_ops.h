@@ -10,7 +10,26 @@
 namespace vgpu::core::VGPU_HOST {
 
 enum class Atomic : u8 {
-    Swap, CmpSwap, Add, Sub, RSub, SMin, UMin, SMax, UMax, And, Or, Xor, Inc, Dec, FCmpSwap, FMin, FMax, FAdd, MskOr, Wrap,
+    Swap,
+    CmpSwap,
+    Add,
+    Sub,
+    RSub,
+    SMin,
+    UMin,
+    SMax,
+    UMax,
+    And,
+    Or,
+    Xor,
+    Inc,
+    Dec,
+    FCmpSwap,
+    FMin,
+    FMax,
+    FAdd,
+    MskOr,
+    Wrap,
     None
 };
 
@@ -46,7 +65,7 @@ inline Atomic atomic_of(const isa::Row& row) {
     if (is("dec")) return Atomic::Dec;
     if (is("mskor")) return Atomic::MskOr;
     if (is("wrap")) return Atomic::Wrap;
-    if (is("write")) return Atomic::Swap;   // ds_write_src2
+    if (is("write")) return Atomic::Swap;  // ds_write_src2
     return Atomic::None;
 }
 
@@ -98,8 +117,8 @@ T atomic_on_host(Atomic op, u64 address, T data, T data2) {
         default: break;
     }
     T old = __atomic_load_n(p, __ATOMIC_SEQ_CST);
-    while (!__atomic_compare_exchange_n(p, &old, atomic_result(op, old, data, data2), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-    }
+    while (!__atomic_compare_exchange_n(p, &old, atomic_result(op, old, data, data2), false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_SEQ_CST)) {}
     return old;
 }
 
@@ -119,7 +138,8 @@ VGPU_INLINE int first_bad_lane(const Wave& w, const Lanes64& address, u32 exec, 
             high = on && address.x[i] > high ? address.x[i] : high;
         }
     }
-    if (w.memory->contains(low, high - low + size, write)) [[likely]] return -1;
+    if (w.memory->contains(low, high - low + size, write)) [[likely]]
+        return -1;
     for (int i = 0; i < 32; ++i)
         if ((exec >> i & 1) && !w.memory->contains(address.x[i], size, write)) return i;
     return -1;
@@ -127,7 +147,7 @@ VGPU_INLINE int first_bad_lane(const Wave& w, const Lanes64& address, u32 exec, 
 
 // How the bytes of one element become the dwords of a register and back.
 enum class Element : u8 { U8, I8, U16, I16, Words };
-enum class Part : u8 { Whole, Low, High };   // D16: which half of the register
+enum class Part : u8 { Whole, Low, High };  // D16: which half of the register
 
 constexpr u32 element_bytes(Element e, u32 dwords) {
     return e == Element::Words ? 4 * dwords : e == Element::U8 || e == Element::I8 ? 1 : 2;
@@ -206,8 +226,10 @@ VGPU_INLINE void load_all(u32* r, u32 lanes, Place place) {
             std::memcpy(&b, place(i + 1), 16);
             std::memcpy(&c, place(i + 2), 16);
             std::memcpy(&d, place(i + 3), 16);
-            const Quad ab_low = __builtin_shuffle(a, b, Quad{0, 4, 1, 5}), ab_high = __builtin_shuffle(a, b, Quad{2, 6, 3, 7});
-            const Quad cd_low = __builtin_shuffle(c, d, Quad{0, 4, 1, 5}), cd_high = __builtin_shuffle(c, d, Quad{2, 6, 3, 7});
+            const Quad ab_low = __builtin_shuffle(a, b, Quad{0, 4, 1, 5}),
+                       ab_high = __builtin_shuffle(a, b, Quad{2, 6, 3, 7});
+            const Quad cd_low = __builtin_shuffle(c, d, Quad{0, 4, 1, 5}),
+                       cd_high = __builtin_shuffle(c, d, Quad{2, 6, 3, 7});
             a = __builtin_shuffle(ab_low, cd_low, Quad{0, 1, 4, 5});
             b = __builtin_shuffle(ab_low, cd_low, Quad{2, 3, 6, 7});
             c = __builtin_shuffle(ab_high, cd_high, Quad{0, 1, 4, 5});
@@ -227,12 +249,17 @@ VGPU_INLINE void load_all(u32* r, u32 lanes, Place place) {
 template <template <Element, u32, Part> class X>
 static Fn by_element(const isa::Row& row) {
     const Part part = row.has(isa::D16HI) ? Part::High : row.has(isa::D16LO) ? Part::Low : Part::Whole;
-#define VGPU_PART(E) \
-    return part == Part::High ? &X<E, 1, Part::High>::run : part == Part::Low ? &X<E, 1, Part::Low>::run : &X<E, 1, Part::Whole>::run
+#define VGPU_PART(E)                                       \
+    return part == Part::High  ? &X<E, 1, Part::High>::run \
+           : part == Part::Low ? &X<E, 1, Part::Low>::run  \
+                               : &X<E, 1, Part::Whole>::run
     switch (row.mem) {
-        case isa::Ty::U8: case isa::Ty::B8: VGPU_PART(Element::U8);
+        case isa::Ty::U8:
+        case isa::Ty::B8: VGPU_PART(Element::U8);
         case isa::Ty::I8: VGPU_PART(Element::I8);
-        case isa::Ty::U16: case isa::Ty::B16: case isa::Ty::F16: VGPU_PART(Element::U16);
+        case isa::Ty::U16:
+        case isa::Ty::B16:
+        case isa::Ty::F16: VGPU_PART(Element::U16);
         case isa::Ty::I16: VGPU_PART(Element::I16);
         default: break;
     }
@@ -252,7 +279,8 @@ VGPU_INLINE u64 scratch_swizzle(const Wave& w, u32 offset, u32 lane) {
 }
 
 VGPU_INLINE void count_bytes(Wave& w, bool write, u64 exec, u32 size) {
-    if (w.class_counts) w.class_counts[write ? kStatWriteBytes : kStatReadBytes] += static_cast<u64>(std::popcount(exec)) * size;
+    if (w.class_counts)
+        w.class_counts[write ? kStatWriteBytes : kStatReadBytes] += static_cast<u64>(std::popcount(exec)) * size;
 }
 
 }  // namespace vgpu::core::VGPU_HOST

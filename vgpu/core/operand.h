@@ -22,8 +22,12 @@
 
 namespace vgpu::core::VGPU_HOST {
 
-struct alignas(64) Lanes32 { u32 x[32]; };
-struct alignas(64) Lanes64 { u64 x[32]; };
+struct alignas(64) Lanes32 {
+    u32 x[32];
+};
+struct alignas(64) Lanes64 {
+    u64 x[32];
+};
 
 // A 16-bit float operand or result: handlers see it as float.
 struct half_t {};
@@ -48,9 +52,7 @@ VGPU_INLINE void ws64(Wave& w, u32 slot, u64 value) {
     w.s[slot + 1] = static_cast<u32>(value >> 32);
 }
 // A lane mask: 32 bits in wave32, 64 in wave64.
-VGPU_INLINE u64 rmask(const Wave& w, u32 slot) {
-    return w.s[slot] | (w.lanes == 64 ? u64{w.s[slot + 1]} << 32 : 0);
-}
+VGPU_INLINE u64 rmask(const Wave& w, u32 slot) { return w.s[slot] | (w.lanes == 64 ? u64{w.s[slot + 1]} << 32 : 0); }
 
 // ---- binary16, independent of the host's rounding mode
 
@@ -60,7 +62,7 @@ VGPU_INLINE float half_to_float(u32 h) {
     const u32 exponent = o & 0x0f800000u;
     o += (127 - 15) << 23;
     const u32 infinite = o + ((128 - 16) << 23);
-    const u32 tiny = bits(f32(o + (1 << 23)) - f32(magic)) & 0x7fffffff;   // x - x is -0 when rounding down
+    const u32 tiny = bits(f32(o + (1 << 23)) - f32(magic)) & 0x7fffffff;  // x - x is -0 when rounding down
     o = exponent == 0x0f800000u ? infinite : exponent == 0 ? tiny : o;
     return f32(o | (h & 0x8000) << 16);
 }
@@ -108,9 +110,9 @@ VGPU_INLINE const u64* raw64(const Wave& w, u32 o, u32 h, Lanes64& tmp) {
 
 // How a C++ type is read from registers: S::buf holds 32 values if they must be made.
 template <class T>
-struct In {   // u32, i32, float
+struct In {  // u32, i32, float
     using value = T;
-    VGPU_INLINE In() {}   // not {}: a tuple of these must not clear tmp
+    VGPU_INLINE In() {}  // not {}: a tuple of these must not clear tmp
     Lanes32 tmp;
     const u32* p;
     VGPU_INLINE void load(const Wave& w, u32 o, u32 h) {
@@ -130,7 +132,7 @@ struct In {   // u32, i32, float
 
 template <class T>
     requires(sizeof(T) == 8)
-struct In<T> {   // u64, i64, double
+struct In<T> {  // u64, i64, double
     using value = T;
     VGPU_INLINE In() {}
     Lanes64 tmp;
@@ -143,14 +145,14 @@ struct In<T> {   // u64, i64, double
                 VGPU_LANES tmp.x[i] = (raw[i] & keep) ^ flip;
             }
         }
-        (void)raw;   // always tmp
+        (void)raw;  // always tmp
     }
     VGPU_INLINE T operator[](int i) const { return std::bit_cast<T>(tmp.x[i]); }
 };
 
 template <class T>
     requires(sizeof(T) == 2)
-struct In<T> {   // u16, i16: the low half, or the high one with op_sel
+struct In<T> {  // u16, i16: the low half, or the high one with op_sel
     using value = T;
     VGPU_INLINE In() {}
     Lanes32 tmp;
@@ -180,7 +182,7 @@ struct In<half_t> {
         if (w.fp_default) [[likely]] {
             VGPU_LANES tmp.x[i] = bits(half_to_float(((raw[i] >> shift) & keep) ^ flip));
         } else {
-            const bool flush = (w.mode & 0x40) == 0;   // f16 denormal inputs become zero
+            const bool flush = (w.mode & 0x40) == 0;  // f16 denormal inputs become zero
             for (int i = 0; i < 32; ++i) {
                 u32 x = ((raw[i] >> shift) & keep) ^ flip;
                 if (flush && (x & 0x7c00) == 0) x &= 0x8000;
@@ -195,9 +197,7 @@ struct In<half_t> {
 
 // The card's default NaN is positive, x86's negative.
 VGPU_INLINE float card_nan(float f) { return f32(bits(f) ^ (bits(f) == 0xffc00000u ? 0x80000000u : 0)); }
-VGPU_INLINE double card_nan(double f) {
-    return f64(bits(f) ^ (bits(f) == 0xfff8000000000000u ? u64{1} << 63 : 0));
-}
+VGPU_INLINE double card_nan(double f) { return f64(bits(f) ^ (bits(f) == 0xfff8000000000000u ? u64{1} << 63 : 0)); }
 
 template <class T>
 VGPU_INLINE T clamp01(T f, bool dx10) {
@@ -245,7 +245,7 @@ VGPU_INLINE void store16(Wave& w, u32 dst, u32 h, u32 exec, u8 o, const Lanes32&
 }
 
 template <class T>
-struct Out {   // u32, i32, float
+struct Out {  // u32, i32, float
     using value = T;
     Lanes32 r;
     static VGPU_INLINE u32 raw(T x) {
@@ -300,7 +300,7 @@ struct Out<T> {
 template <>
 struct Out<half_t> {
     using value = float;
-    Lanes32 r;   // floats until the store
+    Lanes32 r;  // floats until the store
     VGPU_INLINE void set(int i, float x) { r.x[i] = bits(card_nan(x)); }
     VGPU_INLINE void store(Wave& w, const MicroOp* u, u32 h, u32 exec) {
         if (u->out & (out::kClamp | out::kOmod)) [[unlikely]]
@@ -369,12 +369,13 @@ struct Quick {
     template <std::size_t... I>
     static VGPU_INLINE void body(Wave& w, const MicroOp* u, std::index_sequence<I...>) {
         const u32* const p[] = {w.bases[u->src[I] >> 24] + (u->src[I] & operand::kValue)...};
-        Lanes32 r;   // not the destination itself: that may be a source
+        Lanes32 r;  // not the destination itself: that may be a source
         VGPU_LANES r.x[i] = Out<D>::raw(F{}(std::bit_cast<S>(p[I][i])...));
         std::memcpy(w.v + u->dst, r.x, sizeof r.x);
     }
     static const MicroOp* run(Wave& w, const MicroOp* u) {
-        if (w.s[kExecLo] != 0xffffffffu) [[unlikely]] return Map<F, D, S...>::run(w, u);
+        if (w.s[kExecLo] != 0xffffffffu) [[unlikely]]
+            return Map<F, D, S...>::run(w, u);
         body(w, u, std::index_sequence_for<S...>{});
         return u + 1;
     }

@@ -20,8 +20,7 @@ void number(const char* name, unsigned& into, std::string& problem) {
     const unsigned long value = std::strtoul(text.c_str(), &end, 10);
     if (*end != '\0' || value > 1'000'000)
         problem = std::string(name) + "=" + text + " is not a number from 0 to 1000000";
-    else
-        into = static_cast<unsigned>(value);
+    else into = static_cast<unsigned>(value);
 }
 
 }  // namespace

@@ -17,16 +17,16 @@ enum class Inject {
 };
 
 struct Options {
-    unsigned threads = 0;            // VGPU_THREADS; 0: all cores
-    bool strict = false;             // VGPU_STRICT=1
-    bool stats = false;              // VGPU_STATS=1 or a path for the JSON
-    std::string stats_path;          // VGPU_STATS=PATH; empty: the caller prints
-    std::string trace_path;          // VGPU_TRACE=PATH ("-": stderr)
-    Inject inject = Inject::None;    // VGPU_INJECT=lane-stuck|dpp-row|fma-rounding|missing-kernel[:NAME]
-    std::string inject_argument;     // after the colon
-    unsigned stall_seconds = 300;    // VGPU_STALL_SECONDS: no wave ended for so long -> NoProgress
-    std::string isa_path;            // VGPU_HOST_ISA=portable|avx2|avx512: forces the handler build
-    std::string problem;             // what could not be read in the environment; empty: all fine
+    unsigned threads = 0;          // VGPU_THREADS; 0: all cores
+    bool strict = false;           // VGPU_STRICT=1
+    bool stats = false;            // VGPU_STATS=1 or a path for the JSON
+    std::string stats_path;        // VGPU_STATS=PATH; empty: the caller prints
+    std::string trace_path;        // VGPU_TRACE=PATH ("-": stderr)
+    Inject inject = Inject::None;  // VGPU_INJECT=lane-stuck|dpp-row|fma-rounding|missing-kernel[:NAME]
+    std::string inject_argument;   // after the colon
+    unsigned stall_seconds = 300;  // VGPU_STALL_SECONDS: no wave ended for so long -> NoProgress
+    std::string isa_path;          // VGPU_HOST_ISA=portable|avx2|avx512: forces the handler build
+    std::string problem;           // what could not be read in the environment; empty: all fine
 
     static Options from_environment();
 };

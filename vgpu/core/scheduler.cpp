@@ -12,8 +12,8 @@
 namespace vgpu::core {
 namespace {
 
-constexpr u64 kWaveSlice = 100'000;        // instructions of one wave before its neighbour runs
-constexpr u64 kGroupSlice = 200'000;       // of one workgroup before another may take the thread; doubles each time, 5 times
+constexpr u64 kWaveSlice = 100'000;   // instructions of one wave before its neighbour runs
+constexpr u64 kGroupSlice = 200'000;  // of one workgroup before another may take the thread; doubles each time, 5 times
 constexpr std::size_t kSpareGroups = 64;
 
 u32 save_host_csr() {
@@ -56,12 +56,14 @@ u64 run_counted(Wave& w, u64 slice) {
 // other threads write to the file too.
 void print_step(const Wave& w, const MicroOp* u, std::FILE* to) {
     const isa::Inst& inst = u->extra->inst;
-    if (inst.length == 0) return;   // a pseudo-instruction
+    if (inst.length == 0) return;  // a pseudo-instruction
     char result[16] = "";
-    if (inst.dst.is(isa::Kind::vgpr)) std::snprintf(result, sizeof result, "  ; v %08x", w.v[(kHidden + static_cast<u32>(inst.dst.value)) * w.lanes]);
+    if (inst.dst.is(isa::Kind::vgpr))
+        std::snprintf(result, sizeof result, "  ; v %08x", w.v[(kHidden + static_cast<u32>(inst.dst.value)) * w.lanes]);
     else if (inst.dst) std::snprintf(result, sizeof result, "  ; s %08x", w.s[inst.dst.raw & 127]);
-    std::fprintf(to, "%u,%u,%u wave %u exec %016llx pc %llx: %s%s\n", w.group->id[0], w.group->id[1], w.group->id[2], w.index,
-                 static_cast<unsigned long long>(w.exec()), static_cast<unsigned long long>(u->extra->pc), isa::to_string(inst).c_str(), result);
+    std::fprintf(to, "%u,%u,%u wave %u exec %016llx pc %llx: %s%s\n", w.group->id[0], w.group->id[1], w.group->id[2],
+                 w.index, static_cast<unsigned long long>(w.exec()), static_cast<unsigned long long>(u->extra->pc),
+                 isa::to_string(inst).c_str(), result);
 }
 
 u64 run_traced(Wave& w, u64 slice, std::FILE* to) {
@@ -74,12 +76,12 @@ u64 run_traced(Wave& w, u64 slice, std::FILE* to) {
         --left;
     } while (u != nullptr && left != 0);
     if (u != nullptr) w.next = u;
-    if (w.state == State::Faulted) std::fflush(to);   // the process may end without closing the file
+    if (w.state == State::Faulted) std::fflush(to);  // the process may end without closing the file
     return slice - left;
 }
 
 std::FILE* trace_file(const Options& options) {
-    static std::FILE* const file = options.trace_path.empty() ? nullptr
+    static std::FILE* const file = options.trace_path.empty()  ? nullptr
                                    : options.trace_path == "-" ? stderr
                                                                : std::fopen(options.trace_path.c_str(), "w");
     return options.trace_path.empty() ? nullptr : file;
@@ -87,7 +89,8 @@ std::FILE* trace_file(const Options& options) {
 
 }  // namespace
 
-Scheduler::Scheduler(unsigned threads, const Options& options, AddressSpace& memory) : options_(options), memory_(memory) {
+Scheduler::Scheduler(unsigned threads, const Options& options, AddressSpace& memory)
+    : options_(options), memory_(memory) {
     // The thread that launches works too.
     for (unsigned i = 1; i < threads; ++i) threads_.emplace_back([this] { worker(); });
 }
@@ -102,7 +105,8 @@ Scheduler::~Scheduler() {
 }
 
 bool Scheduler::finished(const Launch& launch) const {
-    return launch.done_groups == launch.group_count || (launch.stop.load(std::memory_order_acquire) && launch.running == 0);
+    return launch.done_groups == launch.group_count ||
+           (launch.stop.load(std::memory_order_acquire) && launch.running == 0);
 }
 
 void Scheduler::run(Launch& launch) {
@@ -155,7 +159,8 @@ std::unique_ptr<GroupStorage> Scheduler::take(Launch& launch) {
             Fault f;
             f.kind = Fault::Kind::BadLaunch;
             f.kernel = launch.info.kernel_name;
-            f.lines = {"kernel " + f.kernel + " needs " + std::to_string(launch.scratch_lane_bytes) + " bytes of scratch a lane; the host has no memory for that"};
+            f.lines = {"kernel " + f.kernel + " needs " + std::to_string(launch.scratch_lane_bytes) +
+                       " bytes of scratch a lane; the host has no memory for that"};
             launch.fail(std::move(f));
             return nullptr;
         }
@@ -177,7 +182,7 @@ bool Scheduler::work_on_one(Launch* only, std::unique_lock<std::mutex>& lock) {
         if (!launch->stop) storage = take(*launch);
     } else {
         for (std::size_t n = active_.size(); n != 0 && !storage; --n) {
-            launch = active_.front();   // round robin over launches
+            launch = active_.front();  // round robin over launches
             active_.splice(active_.end(), active_, active_.begin());
             if (!launch->stop) storage = take(*launch);
         }
@@ -203,11 +208,13 @@ bool Scheduler::work_on_one(Launch* only, std::unique_lock<std::mutex>& lock) {
 }
 
 void Scheduler::check_stall(Launch& launch) {
-    const auto since = Clock::now().time_since_epoch() - Clock::duration(launch.last_progress.load(std::memory_order_relaxed));
+    const auto since =
+        Clock::now().time_since_epoch() - Clock::duration(launch.last_progress.load(std::memory_order_relaxed));
     if (since < std::chrono::seconds(options_.stall_seconds)) return;
     std::vector<const GroupStorage*> groups;
     for (const auto& storage : launch.parked) groups.push_back(storage.get());
-    launch.fail(no_progress(launch, groups, "made no progress for " + std::to_string(options_.stall_seconds) + " s (VGPU_STALL_SECONDS)"));
+    launch.fail(no_progress(
+        launch, groups, "made no progress for " + std::to_string(options_.stall_seconds) + " s (VGPU_STALL_SECONDS)"));
 }
 
 Scheduler::Outcome Scheduler::run_group(Launch& launch, GroupStorage& storage, bool alone) {

@@ -43,7 +43,8 @@ const MicroOp* atomic(Wave& w, const MicroOp* u) {
     if (address % sizeof(T) != 0) return raise(w, u, Fault::Kind::Misaligned, address, 0, true, sizeof(T));
     T old = 0;
     if (room >= sizeof(T)) {
-        if (!w.memory->contains(address, sizeof(T), true)) return raise(w, u, Fault::Kind::Memory, address, 0, true, sizeof(T));
+        if (!w.memory->contains(address, sizeof(T), true))
+            return raise(w, u, Fault::Kind::Memory, address, 0, true, sizeof(T));
         const u32 at = u->src[2] & operand::kValue;
         T data[2] = {};
         std::memcpy(data, w.s + at, op == Atomic::CmpSwap ? 2 * sizeof(T) : sizeof(T));
@@ -56,7 +57,8 @@ const MicroOp* atomic(Wave& w, const MicroOp* u) {
 // s_scratch_*: FLAT_SCRATCH plus an offset in units of 64 bytes, not swizzled.
 template <bool Write>
 const MicroOp* scratch(Wave& w, const MicroOp* u) {
-    const u64 address = w.flat_scratch + ((rs64(w, u->src[0]) + static_cast<u64>(u->imm) + u64{64} * rs32(w, u->src[1])) & ~u64{3});
+    const u64 address =
+        w.flat_scratch + ((rs64(w, u->src[0]) + static_cast<u64>(u->imm) + u64{64} * rs32(w, u->src[1])) & ~u64{3});
     const u32 size = 4u * u->n;
     if (!w.memory->contains(address, size, Write)) return raise(w, u, Fault::Kind::Memory, address, 0, Write, size);
     if constexpr (Write) std::memcpy(reinterpret_cast<void*>(address), w.s + (u->src[2] & operand::kValue), size);
@@ -98,7 +100,7 @@ Fn smem_handler(const isa::Inst& inst) {
     }
     if (row.has(isa::LOAD)) return buffer ? &load<true> : &load<false>;
     if (row.has(isa::STORE)) return buffer ? &store<true> : &store<false>;
-    return &nothing;   // caches and address translation probes
+    return &nothing;  // caches and address translation probes
 }
 
 }  // namespace vgpu::core::VGPU_HOST

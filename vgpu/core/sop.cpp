@@ -72,9 +72,13 @@ const MicroOp* sopk_compare(Wave& w, const MicroOp* u) {
     return u + 1;
 }
 template <Op O, class F>
-constexpr Binding sopk(F) { return {O, &sopk_run<F>}; }
+constexpr Binding sopk(F) {
+    return {O, &sopk_run<F>};
+}
 template <Op O, class F>
-constexpr Binding cmpk(F) { return {O, &sopk_compare<F>}; }
+constexpr Binding cmpk(F) {
+    return {O, &sopk_compare<F>};
+}
 
 // saveexec: D = exec; exec = F(S0, exec). wrexec: both get the result.
 template <class T, class F, bool Write>
@@ -87,9 +91,13 @@ const MicroOp* saveexec(Wave& w, const MicroOp* u) {
     return u + 1;
 }
 template <Op O32, bool Write = false, class F>
-constexpr Binding exec32(F) { return {O32, &saveexec<u32, F, Write>}; }
+constexpr Binding exec32(F) {
+    return {O32, &saveexec<u32, F, Write>};
+}
 template <Op O64, bool Write = false, class F>
-constexpr Binding exec64(F) { return {O64, &saveexec<u64, F, Write>}; }
+constexpr Binding exec64(F) {
+    return {O64, &saveexec<u64, F, Write>};
+}
 
 // s_bitset writes one bit of what the destination held; s_cmov may leave it alone.
 template <class T, bool Set>
@@ -136,7 +144,7 @@ VGPU_INLINE T bfe(T value, u32 control, u32& scc) {
         if (width > kBits) width = kBits;
         using U = std::make_unsigned_t<T>;
         const T shifted = value >> offset;
-        if (width + offset >= kBits) result = shifted;   // takes what is left, sign included
+        if (width + offset >= kBits) result = shifted;  // takes what is left, sign included
         else result = static_cast<T>(static_cast<U>(value) << (kBits - offset - width)) >> (kBits - width);
     }
     scc = result != 0;
@@ -150,7 +158,7 @@ VGPU_INLINE T brev(T v) {
     return r;
 }
 template <class T>
-VGPU_INLINE T wqm(T v) {   // every quad with a set bit becomes whole
+VGPU_INLINE T wqm(T v) {  // every quad with a set bit becomes whole
     T r = v | v >> 1;
     r |= r >> 2;
     r &= static_cast<T>(0x1111111111111111ull);
@@ -163,7 +171,7 @@ VGPU_INLINE T quadmask(T v) {
     return r;
 }
 VGPU_INLINE i32 first_one(u64 v) { return v == 0 ? -1 : std::countr_zero(v); }
-VGPU_INLINE i32 sign_run32(u32 v) {   // leading bits equal to the sign; -1 if all
+VGPU_INLINE i32 sign_run32(u32 v) {  // leading bits equal to the sign; -1 if all
     const u32 x = (v >> 31) ? ~v : v;
     return x == 0 ? -1 : std::countl_zero(x);
 }
@@ -179,43 +187,112 @@ VGPU_INLINE u32 lshl_add(u32 a, u32 b, u32& scc) {
     return static_cast<u32>(r);
 }
 
-#define BITWISE(name, expr)                                                                             \
-    sop<Op::s_##name##_b32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) { const u32 r = (expr); scc = r != 0; return r; }), \
-    sop<Op::s_##name##_b64, u64(u64, u64)>([](u64 a, u64 b, u32& scc) { const u64 r = (expr); scc = r != 0; return r; })
-#define SAVEEXEC(name, expr)                                                                            \
+#define BITWISE(name, expr)                                                 \
+    sop<Op::s_##name##_b32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) {     \
+        const u32 r = (expr);                                               \
+        scc = r != 0;                                                       \
+        return r;                                                           \
+    }),                                                                     \
+        sop<Op::s_##name##_b64, u64(u64, u64)>([](u64 a, u64 b, u32& scc) { \
+            const u64 r = (expr);                                           \
+            scc = r != 0;                                                   \
+            return r;                                                       \
+        })
+#define SAVEEXEC(name, expr)                                                  \
     exec32<Op::s_##name##_saveexec_b32>([](auto a, auto b) { return expr; }), \
-    exec64<Op::s_##name##_saveexec_b64>([](auto a, auto b) { return expr; })
-#define COMPARE(name, test)                                                                             \
-    sop<Op::s_cmp_##name##_i32, void(i32, i32)>([](i32 a, i32 b) { return a test b; }),               \
-    sop<Op::s_cmp_##name##_u32, void(u32, u32)>([](u32 a, u32 b) { return a test b; }),               \
-    cmpk<Op::s_cmpk_##name##_i32>([](u32 a, i32 k) { return static_cast<i32>(a) test k; }),           \
-    cmpk<Op::s_cmpk_##name##_u32>([](u32 a, i32 k) { return a test (static_cast<u32>(k) & 0xffff); })
+        exec64<Op::s_##name##_saveexec_b64>([](auto a, auto b) { return expr; })
+#define COMPARE(name, test)                                                                     \
+    sop<Op::s_cmp_##name##_i32, void(i32, i32)>([](i32 a, i32 b) { return a test b; }),         \
+        sop<Op::s_cmp_##name##_u32, void(u32, u32)>([](u32 a, u32 b) { return a test b; }),     \
+        cmpk<Op::s_cmpk_##name##_i32>([](u32 a, i32 k) { return static_cast<i32>(a) test k; }), \
+        cmpk<Op::s_cmpk_##name##_u32>([](u32 a, i32 k) { return a test(static_cast<u32>(k) & 0xffff); })
 
 constexpr Binding kRows[] = {
-    sop<Op::s_add_u32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) { const u32 r = a + b; scc = r < a; return r; }),
-    sop<Op::s_sub_u32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) { scc = b > a; return a - b; }),
+    sop<Op::s_add_u32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) {
+        const u32 r = a + b;
+        scc = r < a;
+        return r;
+    }),
+    sop<Op::s_sub_u32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) {
+        scc = b > a;
+        return a - b;
+    }),
     sop<Op::s_add_i32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) {
-        const u32 r = a + b; scc = (~(a ^ b) & (a ^ r)) >> 31; return r; }),
+        const u32 r = a + b;
+        scc = (~(a ^ b) & (a ^ r)) >> 31;
+        return r;
+    }),
     sop<Op::s_sub_i32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) {
-        const u32 r = a - b; scc = ((a ^ b) & (a ^ r)) >> 31; return r; }),
+        const u32 r = a - b;
+        scc = ((a ^ b) & (a ^ r)) >> 31;
+        return r;
+    }),
     sop<Op::s_addc_u32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) {
-        const u64 r = u64{a} + b + scc; scc = r >> 32 != 0; return static_cast<u32>(r); }),
+        const u64 r = u64{a} + b + scc;
+        scc = r >> 32 != 0;
+        return static_cast<u32>(r);
+    }),
     sop<Op::s_subb_u32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) {
-        const u32 r = a - b - scc; scc = u64{b} + scc > a; return r; }),
-    sop<Op::s_min_i32, i32(i32, i32)>([](i32 a, i32 b, u32& scc) { scc = a < b; return a < b ? a : b; }),
-    sop<Op::s_min_u32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) { scc = a < b; return a < b ? a : b; }),
-    sop<Op::s_max_i32, i32(i32, i32)>([](i32 a, i32 b, u32& scc) { scc = a > b; return a > b ? a : b; }),
-    sop<Op::s_max_u32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) { scc = a > b; return a > b ? a : b; }),
+        const u32 r = a - b - scc;
+        scc = u64{b} + scc > a;
+        return r;
+    }),
+    sop<Op::s_min_i32, i32(i32, i32)>([](i32 a, i32 b, u32& scc) {
+        scc = a < b;
+        return a < b ? a : b;
+    }),
+    sop<Op::s_min_u32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) {
+        scc = a < b;
+        return a < b ? a : b;
+    }),
+    sop<Op::s_max_i32, i32(i32, i32)>([](i32 a, i32 b, u32& scc) {
+        scc = a > b;
+        return a > b ? a : b;
+    }),
+    sop<Op::s_max_u32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) {
+        scc = a > b;
+        return a > b ? a : b;
+    }),
     sop<Op::s_cselect_b32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) { return scc ? a : b; }),
     sop<Op::s_cselect_b64, u64(u64, u64)>([](u64 a, u64 b, u32& scc) { return scc ? a : b; }),
-    BITWISE(and, a & b), BITWISE(or, a | b), BITWISE(xor, a ^ b), BITWISE(andn2, a & ~b), BITWISE(orn2, a | ~b),
-    BITWISE(nand, ~(a & b)), BITWISE(nor, ~(a | b)), BITWISE(xnor, ~(a ^ b)),
-    sop<Op::s_lshl_b32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) { const u32 r = a << (b & 31); scc = r != 0; return r; }),
-    sop<Op::s_lshl_b64, u64(u64, u32)>([](u64 a, u32 b, u32& scc) { const u64 r = a << (b & 63); scc = r != 0; return r; }),
-    sop<Op::s_lshr_b32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) { const u32 r = a >> (b & 31); scc = r != 0; return r; }),
-    sop<Op::s_lshr_b64, u64(u64, u32)>([](u64 a, u32 b, u32& scc) { const u64 r = a >> (b & 63); scc = r != 0; return r; }),
-    sop<Op::s_ashr_i32, i32(i32, u32)>([](i32 a, u32 b, u32& scc) { const i32 r = a >> (b & 31); scc = r != 0; return r; }),
-    sop<Op::s_ashr_i64, i64(i64, u32)>([](i64 a, u32 b, u32& scc) { const i64 r = a >> (b & 63); scc = r != 0; return r; }),
+    BITWISE(and, a& b),
+    BITWISE(or, a | b),
+    BITWISE(xor, a ^ b),
+    BITWISE(andn2, a & ~b),
+    BITWISE(orn2, a | ~b),
+    BITWISE(nand, ~(a& b)),
+    BITWISE(nor, ~(a | b)),
+    BITWISE(xnor, ~(a ^ b)),
+    sop<Op::s_lshl_b32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) {
+        const u32 r = a << (b & 31);
+        scc = r != 0;
+        return r;
+    }),
+    sop<Op::s_lshl_b64, u64(u64, u32)>([](u64 a, u32 b, u32& scc) {
+        const u64 r = a << (b & 63);
+        scc = r != 0;
+        return r;
+    }),
+    sop<Op::s_lshr_b32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) {
+        const u32 r = a >> (b & 31);
+        scc = r != 0;
+        return r;
+    }),
+    sop<Op::s_lshr_b64, u64(u64, u32)>([](u64 a, u32 b, u32& scc) {
+        const u64 r = a >> (b & 63);
+        scc = r != 0;
+        return r;
+    }),
+    sop<Op::s_ashr_i32, i32(i32, u32)>([](i32 a, u32 b, u32& scc) {
+        const i32 r = a >> (b & 31);
+        scc = r != 0;
+        return r;
+    }),
+    sop<Op::s_ashr_i64, i64(i64, u32)>([](i64 a, u32 b, u32& scc) {
+        const i64 r = a >> (b & 63);
+        scc = r != 0;
+        return r;
+    }),
     sop<Op::s_bfm_b32, u32(u32, u32)>([](u32 a, u32 b, u32&) { return ((1u << (a & 31)) - 1) << (b & 31); }),
     sop<Op::s_bfm_b64, u64(u32, u32)>([](u32 a, u32 b, u32&) { return ((u64{1} << (a & 63)) - 1) << (b & 63); }),
     sop<Op::s_mul_i32, u32(u32, u32)>([](u32 a, u32 b, u32&) { return a * b; }),
@@ -226,7 +303,11 @@ constexpr Binding kRows[] = {
     sop<Op::s_bfe_u64, u64(u64, u32)>([](u64 a, u32 b, u32& scc) { return bfe<u64>(a, b, scc); }),
     sop<Op::s_bfe_i64, i64(i64, u32)>([](i64 a, u32 b, u32& scc) { return bfe<i64>(a, b, scc); }),
     sop<Op::s_absdiff_i32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) {
-        const u32 d = a - b; const u32 r = (d >> 31) ? 0u - d : d; scc = r != 0; return r; }),
+        const u32 d = a - b;
+        const u32 r = (d >> 31) ? 0u - d : d;
+        scc = r != 0;
+        return r;
+    }),
     sop<Op::s_lshl1_add_u32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) { return lshl_add<1>(a, b, scc); }),
     sop<Op::s_lshl2_add_u32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) { return lshl_add<2>(a, b, scc); }),
     sop<Op::s_lshl3_add_u32, u32(u32, u32)>([](u32 a, u32 b, u32& scc) { return lshl_add<3>(a, b, scc); }),
@@ -237,24 +318,63 @@ constexpr Binding kRows[] = {
 
     sopk<Op::s_movk_i32>([](u32, i32 k, u32&) { return static_cast<u32>(k); }),
     {Op::s_cmovk_i32, &cmovk},
-    COMPARE(eq, ==), COMPARE(lg, !=), COMPARE(gt, >), COMPARE(ge, >=), COMPARE(lt, <), COMPARE(le, <=),
+    COMPARE(eq, ==),
+    COMPARE(lg, !=),
+    COMPARE(gt, >),
+    COMPARE(ge, >=),
+    COMPARE(lt, <),
+    COMPARE(le, <=),
     sopk<Op::s_addk_i32>([](u32 a, i32 k, u32& scc) {
-        const u32 b = static_cast<u32>(k), r = a + b; scc = (~(a ^ b) & (a ^ r)) >> 31; return r; }),
+        const u32 b = static_cast<u32>(k), r = a + b;
+        scc = (~(a ^ b) & (a ^ r)) >> 31;
+        return r;
+    }),
     sopk<Op::s_mulk_i32>([](u32 a, i32 k, u32&) { return a * static_cast<u32>(k); }),
 
     sop<Op::s_mov_b32, u32(u32)>([](u32 a, u32&) { return a; }),
     sop<Op::s_mov_b64, u64(u64)>([](u64 a, u32&) { return a; }),
-    {Op::s_cmov_b32, &cmov<u32>}, {Op::s_cmov_b64, &cmov<u64>},
-    sop<Op::s_not_b32, u32(u32)>([](u32 a, u32& scc) { scc = ~a != 0; return ~a; }),
-    sop<Op::s_not_b64, u64(u64)>([](u64 a, u32& scc) { scc = ~a != 0; return ~a; }),
-    sop<Op::s_wqm_b32, u32(u32)>([](u32 a, u32& scc) { const u32 r = wqm(a); scc = r != 0; return r; }),
-    sop<Op::s_wqm_b64, u64(u64)>([](u64 a, u32& scc) { const u64 r = wqm(a); scc = r != 0; return r; }),
+    {Op::s_cmov_b32, &cmov<u32>},
+    {Op::s_cmov_b64, &cmov<u64>},
+    sop<Op::s_not_b32, u32(u32)>([](u32 a, u32& scc) {
+        scc = ~a != 0;
+        return ~a;
+    }),
+    sop<Op::s_not_b64, u64(u64)>([](u64 a, u32& scc) {
+        scc = ~a != 0;
+        return ~a;
+    }),
+    sop<Op::s_wqm_b32, u32(u32)>([](u32 a, u32& scc) {
+        const u32 r = wqm(a);
+        scc = r != 0;
+        return r;
+    }),
+    sop<Op::s_wqm_b64, u64(u64)>([](u64 a, u32& scc) {
+        const u64 r = wqm(a);
+        scc = r != 0;
+        return r;
+    }),
     sop<Op::s_brev_b32, u32(u32)>([](u32 a, u32&) { return brev(a); }),
     sop<Op::s_brev_b64, u64(u64)>([](u64 a, u32&) { return brev(a); }),
-    sop<Op::s_bcnt0_i32_b32, u32(u32)>([](u32 a, u32& scc) { const u32 r = std::popcount(~a); scc = r != 0; return r; }),
-    sop<Op::s_bcnt0_i32_b64, u32(u64)>([](u64 a, u32& scc) { const u32 r = std::popcount(~a); scc = r != 0; return r; }),
-    sop<Op::s_bcnt1_i32_b32, u32(u32)>([](u32 a, u32& scc) { const u32 r = std::popcount(a); scc = r != 0; return r; }),
-    sop<Op::s_bcnt1_i32_b64, u32(u64)>([](u64 a, u32& scc) { const u32 r = std::popcount(a); scc = r != 0; return r; }),
+    sop<Op::s_bcnt0_i32_b32, u32(u32)>([](u32 a, u32& scc) {
+        const u32 r = std::popcount(~a);
+        scc = r != 0;
+        return r;
+    }),
+    sop<Op::s_bcnt0_i32_b64, u32(u64)>([](u64 a, u32& scc) {
+        const u32 r = std::popcount(~a);
+        scc = r != 0;
+        return r;
+    }),
+    sop<Op::s_bcnt1_i32_b32, u32(u32)>([](u32 a, u32& scc) {
+        const u32 r = std::popcount(a);
+        scc = r != 0;
+        return r;
+    }),
+    sop<Op::s_bcnt1_i32_b64, u32(u64)>([](u64 a, u32& scc) {
+        const u32 r = std::popcount(a);
+        scc = r != 0;
+        return r;
+    }),
     sop<Op::s_ff0_i32_b32, i32(u32)>([](u32 a, u32&) { return first_one(~a); }),
     sop<Op::s_ff0_i32_b64, i32(u64)>([](u64 a, u32&) { return first_one(~a); }),
     sop<Op::s_ff1_i32_b32, i32(u32)>([](u32 a, u32&) { return first_one(a); }),
@@ -265,25 +385,49 @@ constexpr Binding kRows[] = {
     sop<Op::s_flbit_i32_i64, i32(u64)>([](u64 a, u32&) { return sign_run64(a); }),
     sop<Op::s_sext_i32_i8, i32(u32)>([](u32 a, u32&) { return i32{static_cast<i8>(a)}; }),
     sop<Op::s_sext_i32_i16, i32(u32)>([](u32 a, u32&) { return i32{static_cast<i16>(a)}; }),
-    {Op::s_bitset0_b32, &bitset<u32, false>}, {Op::s_bitset0_b64, &bitset<u64, false>},
-    {Op::s_bitset1_b32, &bitset<u32, true>}, {Op::s_bitset1_b64, &bitset<u64, true>},
-    SAVEEXEC(and, a & b), SAVEEXEC(or, a | b), SAVEEXEC(xor, a ^ b), SAVEEXEC(andn2, a & ~b), SAVEEXEC(orn2, a | ~b),
-    SAVEEXEC(nand, ~(a & b)), SAVEEXEC(nor, ~(a | b)), SAVEEXEC(xnor, ~(a ^ b)), SAVEEXEC(andn1, ~a & b),
+    {Op::s_bitset0_b32, &bitset<u32, false>},
+    {Op::s_bitset0_b64, &bitset<u64, false>},
+    {Op::s_bitset1_b32, &bitset<u32, true>},
+    {Op::s_bitset1_b64, &bitset<u64, true>},
+    SAVEEXEC(and, a& b),
+    SAVEEXEC(or, a | b),
+    SAVEEXEC(xor, a ^ b),
+    SAVEEXEC(andn2, a & ~b),
+    SAVEEXEC(orn2, a | ~b),
+    SAVEEXEC(nand, ~(a& b)),
+    SAVEEXEC(nor, ~(a | b)),
+    SAVEEXEC(xnor, ~(a ^ b)),
+    SAVEEXEC(andn1, ~a& b),
     SAVEEXEC(orn1, ~a | b),
     exec32<Op::s_andn1_wrexec_b32, true>([](auto a, auto b) { return ~a & b; }),
     exec64<Op::s_andn1_wrexec_b64, true>([](auto a, auto b) { return ~a & b; }),
     exec32<Op::s_andn2_wrexec_b32, true>([](auto a, auto b) { return a & ~b; }),
     exec64<Op::s_andn2_wrexec_b64, true>([](auto a, auto b) { return a & ~b; }),
-    sop<Op::s_quadmask_b32, u32(u32)>([](u32 a, u32& scc) { const u32 r = quadmask(a); scc = r != 0; return r; }),
-    sop<Op::s_quadmask_b64, u64(u64)>([](u64 a, u32& scc) { const u64 r = quadmask(a); scc = r != 0; return r; }),
-    {Op::s_movrels_b32, &movrel<u32, true, false, false>}, {Op::s_movrels_b64, &movrel<u64, true, false, false>},
-    {Op::s_movreld_b32, &movrel<u32, false, true, false>}, {Op::s_movreld_b64, &movrel<u64, false, true, false>},
+    sop<Op::s_quadmask_b32, u32(u32)>([](u32 a, u32& scc) {
+        const u32 r = quadmask(a);
+        scc = r != 0;
+        return r;
+    }),
+    sop<Op::s_quadmask_b64, u64(u64)>([](u64 a, u32& scc) {
+        const u64 r = quadmask(a);
+        scc = r != 0;
+        return r;
+    }),
+    {Op::s_movrels_b32, &movrel<u32, true, false, false>},
+    {Op::s_movrels_b64, &movrel<u64, true, false, false>},
+    {Op::s_movreld_b32, &movrel<u32, false, true, false>},
+    {Op::s_movreld_b64, &movrel<u64, false, true, false>},
     {Op::s_movrelsd_2_b32, &movrel<u32, true, true, true>},
-    sop<Op::s_abs_i32, u32(u32)>([](u32 a, u32& scc) { const u32 r = (a >> 31) ? 0u - a : a; scc = r != 0; return r; }),
+    sop<Op::s_abs_i32, u32(u32)>([](u32 a, u32& scc) {
+        const u32 r = (a >> 31) ? 0u - a : a;
+        scc = r != 0;
+        return r;
+    }),
     sop<Op::s_bitreplicate_b64_b32, u64(u32)>([](u32 a, u32&) {
         u64 r = 0;
         for (int i = 0; i < 32; ++i) r |= (a >> i & 1 ? u64{3} : u64{0}) << (2 * i);
-        return r; }),
+        return r;
+    }),
 
     sop<Op::s_bitcmp0_b32, void(u32, u32)>([](u32 a, u32 b) { return (a >> (b & 31) & 1) == 0; }),
     sop<Op::s_bitcmp1_b32, void(u32, u32)>([](u32 a, u32 b) { return (a >> (b & 31) & 1) == 1; }),

@@ -24,18 +24,23 @@ std::string quoted(const std::string& text) {
     return out + "\"";
 }
 
-double share(std::uint64_t part, std::uint64_t whole) { return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole); }
+double share(std::uint64_t part, std::uint64_t whole) {
+    return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
+}
 
 }  // namespace
 
 std::string Stats::json() const {
-    std::string out = "{\"launches\": " + std::to_string(launches) + ", \"instructions\": " + std::to_string(instructions) + ", \"kernels\": [";
+    std::string out = "{\"launches\": " + std::to_string(launches) +
+                      ", \"instructions\": " + std::to_string(instructions) + ", \"kernels\": [";
     bool first = true;
     for (const KernelStats& k : kernels) {
         out += first ? "\n" : ",\n";
         first = false;
         out += "  {\"name\": " + quoted(k.name);
-        const auto field = [&](const char* name, std::uint64_t value) { out += std::string(", \"") + name + "\": " + std::to_string(value); };
+        const auto field = [&](const char* name, std::uint64_t value) {
+            out += std::string(", \"") + name + "\": " + std::to_string(value);
+        };
         field("launches", k.launches);
         field("workgroups", k.workgroups);
         field("waves", k.waves);
@@ -66,14 +71,17 @@ std::string Stats::json() const {
 }
 
 std::string Stats::table() const {
-    std::string out = "  launches   waves  instructions  VALU%  FMA%  LDS%  VMEM%  conflicts   read MiB  write MiB  occ  kernel\n";
+    std::string out =
+        "  launches   waves  instructions  VALU%  FMA%  LDS%  VMEM%  conflicts   read MiB  write MiB  occ  kernel\n";
     for (const KernelStats& k : kernels) {
         char line[256];
         const auto all = k.instructions();
-        std::snprintf(line, sizeof line, "%10" PRIu64 " %7" PRIu64 " %13" PRIu64 "  %5.1f %5.1f %5.1f  %5.1f %10" PRIu64 " %10.2f %10.2f  %3u  ",
-                      k.launches, k.waves, all, 100 * share(k.valu, all), 100 * share(k.fma, k.valu), 100 * share(k.lds, all),
-                      100 * share(k.vmem, all), k.lds_bank_conflicts, static_cast<double>(k.global_read_bytes) / 1048576.0,
-                      static_cast<double>(k.global_write_bytes) / 1048576.0, k.occupancy_waves_per_simd);
+        std::snprintf(
+            line, sizeof line,
+            "%10" PRIu64 " %7" PRIu64 " %13" PRIu64 "  %5.1f %5.1f %5.1f  %5.1f %10" PRIu64 " %10.2f %10.2f  %3u  ",
+            k.launches, k.waves, all, 100 * share(k.valu, all), 100 * share(k.fma, k.valu), 100 * share(k.lds, all),
+            100 * share(k.vmem, all), k.lds_bank_conflicts, static_cast<double>(k.global_read_bytes) / 1048576.0,
+            static_cast<double>(k.global_write_bytes) / 1048576.0, k.occupancy_waves_per_simd);
         out += line + k.name + "\n";
     }
     return out;

@@ -15,26 +15,38 @@ using isa::Kind;
 using isa::Op;
 using isa::Operand;
 
-constexpr unsigned kAll = ~0u;   // "this counter is not waited for"
+constexpr unsigned kAll = ~0u;  // "this counter is not waited for"
 
 bool is_memory(const Inst& inst) {
     switch (inst.row().fmt) {
-        case Fmt::FLAT: case Fmt::GLOBAL: case Fmt::SCRATCH: case Fmt::MUBUF: case Fmt::MTBUF: return true;
+        case Fmt::FLAT:
+        case Fmt::GLOBAL:
+        case Fmt::SCRATCH:
+        case Fmt::MUBUF:
+        case Fmt::MTBUF: return true;
         default: return false;
     }
 }
 
 // Vector memory without LDS returns in order: a load may follow another into the same register with no wait between.
-bool returns_in_order(const Inst& inst) { return is_memory(inst) && inst.row().fmt != Fmt::FLAT && inst.has(isa::LOAD); }
+bool returns_in_order(const Inst& inst) {
+    return is_memory(inst) && inst.row().fmt != Fmt::FLAT && inst.has(isa::LOAD);
+}
 
 // Copies and spills may carry a value that nobody set and nobody will use; a compiler
 // emits them for undefined values. So do instructions that keep part of the destination.
 bool may_carry_unset(const Inst& inst) {
     if (inst.has(isa::DSTSRC) || (inst.has(isa::STORE) && inst.row().fmt == Fmt::MUBUF)) return true;
     switch (inst.op) {
-        case Op::v_mov_b32: case Op::v_cndmask_b32: case Op::v_writelane_b32: case Op::v_readlane_b32:
-        case Op::v_readfirstlane_b32: case Op::s_mov_b32: case Op::s_mov_b64: case Op::s_cselect_b32: case Op::s_cselect_b64:
-            return true;
+        case Op::v_mov_b32:
+        case Op::v_cndmask_b32:
+        case Op::v_writelane_b32:
+        case Op::v_readlane_b32:
+        case Op::v_readfirstlane_b32:
+        case Op::s_mov_b32:
+        case Op::s_mov_b64:
+        case Op::s_cselect_b32:
+        case Op::s_cselect_b64: return true;
         default: return false;
     }
 }
@@ -58,7 +70,7 @@ void StrictWave::begin(unsigned sgprs, unsigned vgprs, StrictGroup* group) {
     group_ = group;
     for (unsigned i = 0; i < vgprs; ++i) v_set_.set(i);
     for (unsigned i = 0; i < sgprs && i < 106; ++i) s_set_.set(i);
-    for (unsigned i = 106; i < 128; ++i) s_set_.set(i);   // VCC, TTMP, M0, EXEC
+    for (unsigned i = 106; i < 128; ++i) s_set_.set(i);  // VCC, TTMP, M0, EXEC
 }
 
 std::string StrictWave::unready(const Operand& o, bool source, const Inst& inst) const {
@@ -67,11 +79,14 @@ std::string StrictWave::unready(const Operand& o, bool source, const Inst& inst)
     const unsigned first = vgpr ? static_cast<unsigned>(o.value) : o.raw;
     for (unsigned i = first; i < first + o.dwords && i < (vgpr ? 256u : 128u); ++i) {
         const std::string name = (vgpr ? "v" : "s") + std::to_string(i);
-        if (vgpr && v_vm_[i] > vm_done_ && (source || !returns_in_order(inst))) return name + " is still being loaded: no s_waitcnt vmcnt covers it";
-        if ((vgpr ? v_lgkm_[i] : s_lgkm_[i]) > lgkm_done_) return name + " is still being loaded: no s_waitcnt lgkmcnt covers it";
+        if (vgpr && v_vm_[i] > vm_done_ && (source || !returns_in_order(inst)))
+            return name + " is still being loaded: no s_waitcnt vmcnt covers it";
+        if ((vgpr ? v_lgkm_[i] : s_lgkm_[i]) > lgkm_done_)
+            return name + " is still being loaded: no s_waitcnt lgkmcnt covers it";
         // LLVM lets the high half of a 64-bit addend be anything where only the low result
         // is used, so a value counts as set when its first register is.
-        if (source && i == first && !may_carry_unset(inst) && !(vgpr ? v_set_[i] : s_set_[i])) return name + " was never written";
+        if (source && i == first && !may_carry_unset(inst) && !(vgpr ? v_set_[i] : s_set_[i]))
+            return name + " was never written";
     }
     return {};
 }
@@ -100,11 +115,15 @@ std::string StrictWave::race(const Wave& w, const Extra& extra) {
     const bool lds = now.space == Access::Space::Lds;
     const auto verb = [](bool reads, bool writes) { return reads && writes ? "atomic" : writes ? "write" : "read"; };
     char line[256];
-    std::snprintf(line, sizeof line, "race: %u-byte %s at %s0x%llx by wave %u lane %u; wave %u lane %u has its %s there, and neither a barrier nor an atomic orders the two",
-                  now.size, verb(now.kind != Access::Kind::Write, write), lds ? "LDS offset " : "", static_cast<unsigned long long>(now.address),
-                  w.index, now.lane, before.wave, before.lane, verb(before.read, before.write));
+    std::snprintf(line, sizeof line,
+                  "race: %u-byte %s at %s0x%llx by wave %u lane %u; wave %u lane %u has its %s there, and neither a "
+                  "barrier nor an atomic orders the two",
+                  now.size, verb(now.kind != Access::Kind::Write, write), lds ? "LDS offset " : "",
+                  static_cast<unsigned long long>(now.address), w.index, now.lane, before.wave, before.lane,
+                  verb(before.read, before.write));
     std::string all = line;
-    std::snprintf(line, sizeof line, "\nthe other access: pc 0x%llx (kernel entry + 0x%llx): ", static_cast<unsigned long long>(before.where->pc),
+    std::snprintf(line, sizeof line, "\nthe other access: pc 0x%llx (kernel entry + 0x%llx): ",
+                  static_cast<unsigned long long>(before.where->pc),
                   static_cast<unsigned long long>(before.where->pc - w.group->launch->entry));
     all += line + isa::to_string(before.where->inst);
     if (!lds) all += "\n" + nearest_text(*w.memory, now.address, now.size);
@@ -147,7 +166,8 @@ void StrictWave::after(const Inst& inst, const Extra& extra) {
     if (extra.strict->memory)
         for (const Access& a : group_->accesses)
             if (a.space == Access::Space::Lds && a.kind != Access::Kind::Read)
-                for (u64 dword = a.address / 4; dword <= (a.address + a.size - 1) / 4; ++dword) group_->lds_written.set(dword);
+                for (u64 dword = a.address / 4; dword <= (a.address + a.size - 1) / 4; ++dword)
+                    group_->lds_written.set(dword);
     switch (inst.op) {
         case Op::s_waitcnt: {
             // vmcnt is simm[15:14] and [3:0], lgkmcnt simm[13:8]; all ones do not wait.
@@ -194,7 +214,7 @@ const MicroOp* run_strict(Wave& w, const MicroOp* u) {
     const MicroOp* next = inner.fn(w, &inner);
     if (w.state == State::Faulted) return nullptr;
     if (next == nullptr) {
-        if (w.next == &inner) {   // waits and will run again
+        if (w.next == &inner) {  // waits and will run again
             w.next = u;
             return nullptr;
         }

@@ -32,7 +32,7 @@ std::shared_ptr<const StrictFacts> strict_facts(const isa::Inst& inst, unsigned 
 struct StrictGroup {
     LdsWritten lds_written;
     RaceShadow races;
-    std::vector<Access> accesses;   // of the instruction at hand
+    std::vector<Access> accesses;  // of the instruction at hand
 
     void begin(unsigned waves, u32 lds_bytes);
 };
@@ -46,7 +46,7 @@ public:
     bool before(const Wave& w, const MicroOp* u);
     void after(const isa::Inst& inst, const Extra& extra);
 
-    std::string text;   // of the last finding, kept for the fault
+    std::string text;  // of the last finding, kept for the fault
     unsigned lane = 0;
     u64 address = 0;
     bool write = false;
@@ -60,7 +60,7 @@ private:
     // Sequence numbers of loads: issued so far, known to have arrived, and per register
     // the load that fills it.
     unsigned vm_issued_ = 0, vm_done_ = 0, lgkm_issued_ = 0, lgkm_done_ = 0;
-    bool smem_pending_ = false;   // scalar loads return in any order
+    bool smem_pending_ = false;  // scalar loads return in any order
     std::array<unsigned, 256> v_vm_{}, v_lgkm_{};
     std::array<unsigned, 128> s_lgkm_{};
     std::bitset<256> v_set_;

@@ -56,10 +56,13 @@ void lds_accesses(const Wave& w, const MicroOp* u, const Inst& inst, Accesses& o
     if (size == 0 || inst.gds || w.exec() == 0) return;
     const u32 from_m0 = (w.s[kM0] & 0xffff) + imm;
     switch (inst.op) {
-        case Op::ds_append: case Op::ds_consume:
-            push_lds(w, start(inst, Access::Space::Lds, static_cast<u32>(std::countr_zero(w.exec())), from_m0, size), out);
+        case Op::ds_append:
+        case Op::ds_consume:
+            push_lds(w, start(inst, Access::Space::Lds, static_cast<u32>(std::countr_zero(w.exec())), from_m0, size),
+                     out);
             return;
-        case Op::ds_write_addtid_b32: case Op::ds_read_addtid_b32:
+        case Op::ds_write_addtid_b32:
+        case Op::ds_read_addtid_b32:
             each_lane(w, [&](u32 lane) {
                 Access a = start(inst, Access::Space::Lds, lane, from_m0 + 4 * lane, size);
                 fill_data(w, inst, u->src[1], a);
@@ -86,7 +89,8 @@ void flat_accesses(const Wave& w, const MicroOp* u, const Inst& inst, Accesses& 
     const u32 size = isa::bytes(inst.row().mem);
     each_lane(w, [&](u32 lane) {
         const u32 low = w.v[u->src[0] + lane];
-        const u64 from = (u->aux & memflag::kSaddr) ? rs64(w, u->src[2]) + low : low | u64{w.v[u->src[0] + w.lanes + lane]} << 32;
+        const u64 from =
+            (u->aux & memflag::kSaddr) ? rs64(w, u->src[2]) + low : low | u64{w.v[u->src[0] + w.lanes + lane]} << 32;
         Access a = start(inst, Access::Space::Memory, lane, from + static_cast<u64>(u->imm), size);
         fill_data(w, inst, u->src[1], a);
         if (inst.fmt == Fmt::FLAT && a.address >> 32 == kPrivateAperture >> 32) return;
@@ -104,14 +108,15 @@ void flat_accesses(const Wave& w, const MicroOp* u, const Inst& inst, Accesses& 
 void buffer_accesses(const Wave& w, const MicroOp* u, const Inst& inst, Accesses& out) {
     const isa::Row& row = inst.row();
     const Resource r = resource(w, u);
-    if (r.add_tid) return;   // scratch
+    if (r.add_tid) return;  // scratch
     const bool formatted = row.mem == isa::Ty::FMT;
-    const u32 size = formatted ? buffer_format(inst.fmt == Fmt::MTBUF ? inst.format : r.format).bytes : isa::bytes(row.mem);
+    const u32 size =
+        formatted ? buffer_format(inst.fmt == Fmt::MTBUF ? inst.format : r.format).bytes : isa::bytes(row.mem);
     each_lane(w, [&](u32 lane) {
         const Spot s = spot(w, u, r, lane);
         Access whole = start(inst, Access::Space::Memory, lane, 0, size);
         if (!formatted) fill_data(w, inst, u->src[1], whole);
-        for (u32 done = 0; done < size; done += 4) {   // each dword is checked and swizzled on its own
+        for (u32 done = 0; done < size; done += 4) {  // each dword is checked and swizzled on its own
             Access a = whole;
             a.size = size - done < 4 ? size - done : 4;
             if (!in_bounds(r, s, done, a.size)) continue;
@@ -120,7 +125,8 @@ void buffer_accesses(const Wave& w, const MicroOp* u, const Inst& inst, Accesses
             out.push_back(a);
         }
         if (!inst.lds) return;
-        Access landing = start(inst, Access::Space::Lds, lane, u64{w.s[kM0] & 0xffff} + static_cast<u64>(u->imm) + u64{lane} * 4, 4);
+        Access landing =
+            start(inst, Access::Space::Lds, lane, u64{w.s[kM0] & 0xffff} + static_cast<u64>(u->imm) + u64{lane} * 4, 4);
         landing.kind = Access::Kind::Write;
         push_lds(w, landing, out);
     });
@@ -144,8 +150,10 @@ void accesses_of(const Wave& w, const MicroOp* u, const Inst& inst, Accesses& ou
     if (!row.has(isa::LOAD | isa::STORE | isa::ATOMIC)) return;
     switch (row.fmt) {
         case Fmt::DS: lds_accesses(w, u, inst, out); break;
-        case Fmt::FLAT: case Fmt::GLOBAL: flat_accesses(w, u, inst, out); break;
-        case Fmt::MUBUF: case Fmt::MTBUF: buffer_accesses(w, u, inst, out); break;
+        case Fmt::FLAT:
+        case Fmt::GLOBAL: flat_accesses(w, u, inst, out); break;
+        case Fmt::MUBUF:
+        case Fmt::MTBUF: buffer_accesses(w, u, inst, out); break;
         case Fmt::SMEM: scalar_accesses(w, u, inst, out); break;
         default: break;
     }

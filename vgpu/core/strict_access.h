@@ -14,11 +14,11 @@ struct Access {
 
     Space space = Space::Memory;
     Kind kind = Kind::Read;
-    bool newest = false;   // a load that passes the near caches (glc): how atomic and volatile loads look
-    bool known = false;    // `data` holds what will be stored
+    bool newest = false;  // a load that passes the near caches (glc): how atomic and volatile loads look
+    bool known = false;   // `data` holds what will be stored
     u8 lane = 0;
-    u32 size = 0;          // bytes, at most 16 for vector memory, 64 for scalar loads
-    u64 address = 0;       // or offset in LDS
+    u32 size = 0;     // bytes, at most 16 for vector memory, 64 for scalar loads
+    u64 address = 0;  // or offset in LDS
     u8 data[16] = {};
 };
 

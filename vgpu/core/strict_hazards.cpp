@@ -61,7 +61,8 @@ void HazardTracker::follow(const Extra& where, const HazardMarks& marks) {
             case Shape::pair:
                 if (cured) row.open.clear();
                 // A loop comes by again: the same instruction counts once.
-                if (earlier && std::find(row.open.begin(), row.open.end(), &where) == row.open.end()) row.open.push_back(&where);
+                if (earlier && std::find(row.open.begin(), row.open.end(), &where) == row.open.end())
+                    row.open.push_back(&where);
                 break;
             case Shape::across_branch:
                 if (cured || earlier) {

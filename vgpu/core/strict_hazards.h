@@ -28,9 +28,9 @@ public:
 
 private:
     struct Row {
-        std::vector<const Extra*> open;   // earlier instructions that nothing has cured yet
-        bool branched = false;            // across_branch: a branch ran since open[0]
-        unsigned left = 0;                // clause: how many instructions it still groups
+        std::vector<const Extra*> open;  // earlier instructions that nothing has cured yet
+        bool branched = false;           // across_branch: a branch ran since open[0]
+        unsigned left = 0;               // clause: how many instructions it still groups
     };
     std::array<Row, 16> rows_;
 };

@@ -99,13 +99,15 @@ bool RaceShadow::same(const Wave& w, const Access& access, u64 dword, unsigned b
 void RaceShadow::remember(Slot& slot, const Cell& cell, const Clocks& seen) {
     Cell* best = nullptr;
     for (Cell& old : slot.cells) {
-        const bool twin = old.wave == cell.wave && old.bytes == cell.bytes && old.write == cell.write && old.atomic == cell.atomic;
+        const bool twin =
+            old.wave == cell.wave && old.bytes == cell.bytes && old.write == cell.write && old.atomic == cell.atomic;
         if (old.bytes == 0 || twin) {
             best = &old;
             break;
         }
         // An older access that this one comes after, and that cannot tell more than this one does.
-        const bool covered = seen[old.wave] >= old.clock && (old.bytes & ~cell.bytes) == 0 && (cell.write || !old.write);
+        const bool covered =
+            seen[old.wave] >= old.clock && (old.bytes & ~cell.bytes) == 0 && (cell.write || !old.write);
         if (best == nullptr && covered) best = &old;
     }
     if (best == nullptr) {
@@ -117,13 +119,13 @@ void RaceShadow::remember(Slot& slot, const Cell& cell, const Clocks& seen) {
     *best = cell;
 }
 
-std::optional<RaceShadow::Cell> RaceShadow::check_dword(const Wave& w, const Extra& where, const Access& access, u64 dword,
-                                                        unsigned bytes) {
+std::optional<RaceShadow::Cell> RaceShadow::check_dword(const Wave& w, const Extra& where, const Access& access,
+                                                        u64 dword, unsigned bytes) {
     const unsigned me = w.index;
     Slot& slot = access.space == Access::Space::Lds ? lds_slot(dword) : memory_slot(dword);
     const bool rmw = access.kind == Access::Kind::Atomic;
     Clocks* meeting = meeting_place(access.space, dword, rmw || access.newest);
-    if (access.newest) {   // it reads from the last stores there, so it comes after them
+    if (access.newest) {  // it reads from the last stores there, so it comes after them
         see(me, *meeting);
         for (const Cell& old : slot.cells)
             if (old.bytes != 0 && old.write && old.wave != me && !old.atomic) {
@@ -162,7 +164,8 @@ std::optional<RaceShadow::Cell> RaceShadow::check_dword(const Wave& w, const Ext
     return std::nullopt;
 }
 
-std::optional<RaceShadow::Race> RaceShadow::check(const Wave& w, const Extra& where, const std::vector<Access>& accesses) {
+std::optional<RaceShadow::Race> RaceShadow::check(const Wave& w, const Extra& where,
+                                                  const std::vector<Access>& accesses) {
     if (waves_ < 2) return std::nullopt;
     for (const Access& access : accesses) {
         const u64 end = access.address + access.size;

@@ -19,14 +19,14 @@ namespace vgpu::core {
 
 class RaceShadow {
 public:
-    static constexpr unsigned kWaves = 32;   // of a workgroup: 1024 work-items
+    static constexpr unsigned kWaves = 32;  // of a workgroup: 1024 work-items
 
     // One remembered access of a dword.
     struct Cell {
         const Extra* where = nullptr;
         u32 clock = 0;
         u8 wave = 0, lane = 0;
-        u8 bytes = 0;          // bit i: byte i of the dword; 0: no access
+        u8 bytes = 0;  // bit i: byte i of the dword; 0: no access
         bool write : 1 = false;
         bool read : 1 = false;
         bool atomic : 1 = false;
@@ -49,7 +49,7 @@ public:
 private:
     struct Slot {
         u64 dword = 0;
-        u64 age = 0;           // of the shadow when this was filled; older: empty
+        u64 age = 0;  // of the shadow when this was filled; older: empty
         std::array<Cell, 4> cells;
     };
     using Clocks = std::array<u32, kWaves>;
@@ -66,9 +66,9 @@ private:
     unsigned waves_ = 0;
     u64 age_ = 1, memory_age_ = 1;
     std::vector<Slot> lds_;
-    std::vector<Slot> memory_;   // open addressing; a power of two
+    std::vector<Slot> memory_;  // open addressing; a power of two
     std::size_t memory_used_ = 0;
-    std::array<Clocks, kWaves> seen_{};   // seen_[a][b]: up to which time of wave b wave a knows
+    std::array<Clocks, kWaves> seen_{};  // seen_[a][b]: up to which time of wave b wave a knows
     std::unordered_map<u64, Clocks> lds_meetings_, memory_meetings_;
 };
 

@@ -100,7 +100,7 @@ VGPU_INLINE void mix_source(const Wave& w, const MicroOp* u, u32 k, u32 h, Lanes
     } else {
         VGPU_LANES out.x[i] = raw[i];
     }
-    const u32 keep = flag(u, kNegHi, k) ? 0x7fffffff : 0xffffffff;   // neg_hi means abs here
+    const u32 keep = flag(u, kNegHi, k) ? 0x7fffffff : 0xffffffff;  // neg_hi means abs here
     const u32 flip = flag(u, kNeg, k) ? 0x80000000 : 0;
     VGPU_LANES out.x[i] = (out.x[i] & keep) ^ flip;
 }
@@ -127,9 +127,13 @@ const MicroOp* fma_mix(Wave& w, const MicroOp* u) {
 }
 
 template <Op O, u32 Count, class F>
-constexpr Binding pkf(F) { return {O, &packed_float<Count, F>}; }
+constexpr Binding pkf(F) {
+    return {O, &packed_float<Count, F>};
+}
 template <Op O, class T, u32 Count, class F>
-constexpr Binding pki(F) { return {O, &packed_int<T, Count, F>}; }
+constexpr Binding pki(F) {
+    return {O, &packed_int<T, Count, F>};
+}
 
 constexpr auto kMad = [](i64 a, i64 b, i64 c) { return a * b + c; };
 constexpr auto kAdd = [](i64 a, i64 b) { return a + b; };
@@ -138,22 +142,28 @@ constexpr auto kMin = [](i64 a, i64 b) { return a < b ? a : b; };
 constexpr auto kMax = [](i64 a, i64 b) { return a > b ? a : b; };
 
 constexpr Binding kRows[] = {
-    pki<Op::v_pk_mad_i16, i16, 3>(kMad), pki<Op::v_pk_mad_u16, u16, 3>(kMad),
+    pki<Op::v_pk_mad_i16, i16, 3>(kMad),
+    pki<Op::v_pk_mad_u16, u16, 3>(kMad),
     pki<Op::v_pk_mul_lo_u16, u16, 2>([](i64 a, i64 b) { return a * b & 0xffff; }),
-    pki<Op::v_pk_add_i16, i16, 2>(kAdd), pki<Op::v_pk_add_u16, u16, 2>(kAdd),
-    pki<Op::v_pk_sub_i16, i16, 2>(kSub), pki<Op::v_pk_sub_u16, u16, 2>(kSub),
+    pki<Op::v_pk_add_i16, i16, 2>(kAdd),
+    pki<Op::v_pk_add_u16, u16, 2>(kAdd),
+    pki<Op::v_pk_sub_i16, i16, 2>(kSub),
+    pki<Op::v_pk_sub_u16, u16, 2>(kSub),
     pki<Op::v_pk_lshlrev_b16, u16, 2>([](i64 a, i64 b) { return (b << (a & 15)) & 0xffff; }),
     pki<Op::v_pk_lshrrev_b16, u16, 2>([](i64 a, i64 b) { return b >> (a & 15); }),
     pki<Op::v_pk_ashrrev_i16, i16, 2>([](i64 a, i64 b) { return b >> (a & 15); }),
-    pki<Op::v_pk_max_i16, i16, 2>(kMax), pki<Op::v_pk_max_u16, u16, 2>(kMax),
-    pki<Op::v_pk_min_i16, i16, 2>(kMin), pki<Op::v_pk_min_u16, u16, 2>(kMin),
+    pki<Op::v_pk_max_i16, i16, 2>(kMax),
+    pki<Op::v_pk_max_u16, u16, 2>(kMax),
+    pki<Op::v_pk_min_i16, i16, 2>(kMin),
+    pki<Op::v_pk_min_u16, u16, 2>(kMin),
     pkf<Op::v_pk_fma_f16, 3>([](float a, float b, float c) { return fma_half(a, b, c); }),
     pkf<Op::v_pk_fmac_f16, 3>([](float a, float b, float c) { return fma_half(a, b, c); }),
     pkf<Op::v_pk_add_f16, 2>([](float a, float b) { return a + b; }),
     pkf<Op::v_pk_mul_f16, 2>([](float a, float b) { return a * b; }),
     pkf<Op::v_pk_min_f16, 2>([](float a, float b) { return minimum(a, b); }),
     pkf<Op::v_pk_max_f16, 2>([](float a, float b) { return maximum(a, b); }),
-    {Op::v_fma_mix_f32, &fma_mix<MixTo::F32>}, {Op::v_fma_mixlo_f16, &fma_mix<MixTo::Low>},
+    {Op::v_fma_mix_f32, &fma_mix<MixTo::F32>},
+    {Op::v_fma_mixlo_f16, &fma_mix<MixTo::Low>},
     {Op::v_fma_mixhi_f16, &fma_mix<MixTo::High>},
 };
 

@@ -24,7 +24,7 @@ const MicroOp* cndmask(Wave& w, const MicroOp* u) {
     for (u32 h = 0; h < w.halves; ++h) {
         const u32 exec = w.s[kExecLo + h];
         const u32 mask = mask_half(w, u->src[2], h);
-        In<float> a, b;   // neg and abs act on the sign bit
+        In<float> a, b;  // neg and abs act on the sign bit
         a.load(w, u->src[0], h);
         b.load(w, u->src[1], h);
         Lanes32 r;
@@ -97,11 +97,14 @@ __extension__ using i128 = __int128;
 
 constexpr Binding kRows[] = {
     {Op::v_cndmask_b32, &cndmask},
-    {Op::v_add_co_u32, &carry<Kind::Add, false>}, {Op::v_sub_co_u32, &carry<Kind::Sub, false>},
+    {Op::v_add_co_u32, &carry<Kind::Add, false>},
+    {Op::v_sub_co_u32, &carry<Kind::Sub, false>},
     {Op::v_subrev_co_u32, &carry<Kind::SubRev, false>},
-    {Op::v_add_co_ci_u32, &carry<Kind::Add, true>}, {Op::v_sub_co_ci_u32, &carry<Kind::Sub, true>},
+    {Op::v_add_co_ci_u32, &carry<Kind::Add, true>},
+    {Op::v_sub_co_ci_u32, &carry<Kind::Sub, true>},
     {Op::v_subrev_co_ci_u32, &carry<Kind::SubRev, true>},
-    {Op::v_mad_u64_u32, &mad64<u64, u32, u128>}, {Op::v_mad_i64_i32, &mad64<i64, i32, i128>},
+    {Op::v_mad_u64_u32, &mad64<u64, u32, u128>},
+    {Op::v_mad_i64_i32, &mad64<i64, i32, i128>},
 };
 
 }  // namespace

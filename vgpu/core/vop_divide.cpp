@@ -37,7 +37,7 @@ typename K::T scale_one(typename K::T a, typename K::T den, typename K::T num, b
     using T = typename K::T;
     flag = false;
     if (den == 0 || num == 0) return std::bit_cast<T>(K::kNan);
-    if (den - den != 0 || num - num != 0) return a;   // the fix-up replaces these anyway
+    if (den - den != 0 || num - num != 0) return a;  // the fix-up replaces these anyway
     const int ed = K::exponent(den), en = K::exponent(num);
     const bool rcp_denormal = denormal_quotient<K>(T(1), den);
     const bool q_denormal = denormal_quotient<K>(num, den);
@@ -94,13 +94,13 @@ float fmas_one(float a, float b, float c) {
 double fmas_one(double a, double b, double c) {
     const int up = F64::exponent(c) > 1023 ? 128 : -128;
     const double once = std::ldexp(std::fma(a, b, c), up);
-    if (F64::exponent(once) > 1) return once;   // surely normal: the scaling was exact
+    if (F64::exponent(once) > 1) return once;  // surely normal: the scaling was exact
     // A denormal would be rounded twice: round to odd first, in a format with bits to spare.
     using wide = long double;
     const double product = a * b, below = std::fma(a, b, -product);
     const wide sum = wide{product} + c, back = sum - product;
     const wide error = ((product - (sum - back)) + (c - back)) + below;
-    u8 last = 0;   // the lowest byte of the mantissa
+    u8 last = 0;  // the lowest byte of the mantissa
     std::memcpy(&last, &sum, 1);
     const wide infinity = std::numeric_limits<wide>::infinity();
     const wide odd = error != 0 && (last & 1) == 0 ? std::nextafter(sum, error > 0 ? infinity : -infinity) : sum;
@@ -143,10 +143,13 @@ typename K::T fixup(typename K::T q, typename K::T den, typename K::T num) {
 }
 
 constexpr Binding kRows[] = {
-    {Op::v_div_scale_f32, &div_scale<F32>}, {Op::v_div_scale_f64, &div_scale<F64>},
-    {Op::v_div_fmas_f32, &div_fmas<F32>}, {Op::v_div_fmas_f64, &div_fmas<F64>},
+    {Op::v_div_scale_f32, &div_scale<F32>},
+    {Op::v_div_scale_f64, &div_scale<F64>},
+    {Op::v_div_fmas_f32, &div_fmas<F32>},
+    {Op::v_div_fmas_f64, &div_fmas<F64>},
     vec<Op::v_div_fixup_f32, float(float, float, float)>([](float a, float b, float c) { return fixup<F32>(a, b, c); }),
-    vec<Op::v_div_fixup_f64, double(double, double, double)>([](double a, double b, double c) { return fixup<F64>(a, b, c); }),
+    vec<Op::v_div_fixup_f64, double(double, double, double)>(
+        [](double a, double b, double c) { return fixup<F64>(a, b, c); }),
 };
 
 }  // namespace

@@ -19,7 +19,7 @@ VGPU_INLINE float fixup(float q, float den, float num) {
     if ((den == 0 && num == 0) || (std::isinf(den) && std::isinf(num))) return f32(0x7fc00000);
     if (den == 0 || std::isinf(num)) return negative ? -inf : inf;
     if (std::isinf(den) || num == 0) return negative ? -0.0f : 0.0f;
-    if (q - q != 0) return negative ? -inf : inf;   // overflow
+    if (q - q != 0) return negative ? -inf : inf;  // overflow
     return negative ? -std::fabs(q) : std::fabs(q);
 }
 
@@ -40,19 +40,22 @@ constexpr Binding kRows[] = {
     vec<Op::v_ldexp_f16, half_t(half_t, i16)>([](float a, i16 e) { return scale(a, e); }),
     vec<Op::v_frexp_mant_f16, H1>([](float a) {
         int e = 0;
-        return a - a != 0.0f ? quiet(a) : std::frexp(a, &e); }),
+        return a - a != 0.0f ? quiet(a) : std::frexp(a, &e);
+    }),
     vec<Op::v_frexp_exp_i16_f16, i16(half_t)>([](float a) {
         int e = 0;
         if (a - a != 0.0f || a == 0.0f) return i16{0};
         std::frexp(a, &e);
-        return static_cast<i16>(e); }),
+        return static_cast<i16>(e);
+    }),
     vec<Op::v_floor_f16, H1>([](float a) { return quiet(__builtin_floorf(a)); }),
     vec<Op::v_ceil_f16, H1>([](float a) { return quiet(__builtin_ceilf(a)); }),
     vec<Op::v_trunc_f16, H1>([](float a) { return quiet(__builtin_truncf(a)); }),
     vec<Op::v_rndne_f16, H1>([](float a) { return quiet(__builtin_roundevenf(a)); }),
     vec<Op::v_fract_f16, H1>([](float a) {
-        const float r = a - __builtin_floorf(a), below_one = 0.99951171875f;   // 0x3bff
-        return r > below_one ? below_one : r; }),
+        const float r = a - __builtin_floorf(a), below_one = 0.99951171875f;  // 0x3bff
+        return r > below_one ? below_one : r;
+    }),
     vec<Op::v_div_fixup_f16, H3>([](float a, float b, float c) { return fixup(a, b, c); }),
     vec<Op::v_pack_b32_f16, u32(u16, u16)>([](u16 a, u16 b) { return u32{a} | u32{b} << 16; }),
 };
@@ -69,7 +72,7 @@ u32 double_to_half(double value, u32 round) {
     if (magnitude == 0x7ff0000000000000) return sign | 0x7c00;
     if (magnitude == 0) return sign;
     int exponent = 0;
-    const double fraction = std::frexp(f64(magnitude), &exponent);   // 0.5 <= fraction < 1
+    const double fraction = std::frexp(f64(magnitude), &exponent);  // 0.5 <= fraction < 1
     // Units of the last place: 2^(exponent-11), not below 2^-24.
     const int unit = exponent - 11 < -24 ? -24 : exponent - 11;
     const double scaled = std::ldexp(fraction, exponent - unit);
@@ -83,7 +86,7 @@ u32 double_to_half(double value, u32 round) {
         default: break;
     }
     const u64 mantissa = whole + (up ? 1 : 0);
-    const int biased = unit + 24;   // 0 for denormals and the first binade
+    const int biased = unit + 24;  // 0 for denormals and the first binade
     // mantissa carries its hidden bit; adding binades above it gives the encoding.
     const u64 encoded = (static_cast<u64>(biased) << 10) + mantissa;
     if (encoded >= 0x7c00) {

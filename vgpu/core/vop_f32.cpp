@@ -32,11 +32,14 @@ constexpr Binding kRows[] = {
     vec<Op::v_mac_f32, F3>([](float a, float b, float c) { return mad(a, b, c); }),
     vec<Op::v_madmk_f32, F3>([](float a, float b, float c) { return mad(a, b, c); }),
     vec<Op::v_madak_f32, F3>([](float a, float b, float c) { return mad(a, b, c); }),
-    vec<Op::v_mad_legacy_f32, F3>([](float a, float b, float c) { return flush(mul_legacy(flush(a), flush(b)) + flush(c)); }),
-    vec<Op::v_mac_legacy_f32, F3>([](float a, float b, float c) { return flush(mul_legacy(flush(a), flush(b)) + flush(c)); }),
+    vec<Op::v_mad_legacy_f32, F3>(
+        [](float a, float b, float c) { return flush(mul_legacy(flush(a), flush(b)) + flush(c)); }),
+    vec<Op::v_mac_legacy_f32, F3>(
+        [](float a, float b, float c) { return flush(mul_legacy(flush(a), flush(b)) + flush(c)); }),
     vec<Op::v_mullit_f32, F3>([](float a, float b, float c) {
         const float lowest = -3.402823466e+38f;
-        return b == lowest || b != b || b - b != 0.0f || c <= 0.0f || c != c ? lowest : mul_legacy(a, b); }),
+        return b == lowest || b != b || b - b != 0.0f || c <= 0.0f || c != c ? lowest : mul_legacy(a, b);
+    }),
     vec<Op::v_min_f32, F2>([](float a, float b) { return minimum(a, b); }),
     vec<Op::v_max_f32, F2>([](float a, float b) { return maximum(a, b); }),
     vec<Op::v_min3_f32, F3>([](float a, float b, float c) { return minimum(minimum(a, b), c); }),
@@ -48,16 +51,19 @@ constexpr Binding kRows[] = {
     vec<Op::v_rndne_f32, F1>([](float a) { return quiet(__builtin_roundevenf(a)); }),
     vec<Op::v_fract_f32, F1>([](float a) {
         const float r = a - __builtin_floorf(a), below_one = f32(0x3f7fffff);
-        return r >= 1.0f ? below_one : r; }),
+        return r >= 1.0f ? below_one : r;
+    }),
     vec<Op::v_ldexp_f32, float(float, i32)>([](float a, i32 e) { return scale(a, e); }),
     vec<Op::v_frexp_mant_f32, F1>([](float a) {
         int e = 0;
-        return a - a != 0.0f ? quiet(a) : std::frexp(a, &e); }),
+        return a - a != 0.0f ? quiet(a) : std::frexp(a, &e);
+    }),
     vec<Op::v_frexp_exp_i32_f32, i32(float)>([](float a) {
         int e = 0;
         if (a - a != 0.0f || a == 0.0f) return 0;
         std::frexp(a, &e);
-        return e; }),
+        return e;
+    }),
     vec<Op::v_cubeid_f32, F3>([](float x, float y, float z) { return static_cast<float>(face(x, y, z)); }),
     vec<Op::v_cubesc_f32, F3>([](float x, float y, float z) {
         switch (face(x, y, z)) {
@@ -65,16 +71,19 @@ constexpr Binding kRows[] = {
             case 1: return z;
             case 5: return -x;
             default: return x;
-        } }),
+        }
+    }),
     vec<Op::v_cubetc_f32, F3>([](float x, float y, float z) {
         switch (face(x, y, z)) {
             case 2: return z;
             case 3: return -z;
             default: return -y;
-        } }),
+        }
+    }),
     vec<Op::v_cubema_f32, F3>([](float x, float y, float z) {
         const int f = face(x, y, z);
-        return 2.0f * (f >= 4 ? z : f >= 2 ? y : x); }),
+        return 2.0f * (f >= 4 ? z : f >= 2 ? y : x);
+    }),
 };
 
 }  // namespace

@@ -12,11 +12,17 @@ using I2 = i16(i16, i16);
 using I3 = i16(i16, i16, i16);
 
 template <class T>
-VGPU_INLINE T least(T a, T b) { return a < b ? a : b; }
+VGPU_INLINE T least(T a, T b) {
+    return a < b ? a : b;
+}
 template <class T>
-VGPU_INLINE T most(T a, T b) { return a > b ? a : b; }
+VGPU_INLINE T most(T a, T b) {
+    return a > b ? a : b;
+}
 template <class T>
-VGPU_INLINE T middle(T a, T b, T c) { return most(least(a, b), least(most(a, b), c)); }
+VGPU_INLINE T middle(T a, T b, T c) {
+    return most(least(a, b), least(most(a, b), c));
+}
 
 // D = F(S0, S1, S2) in wide arithmetic; VOP3 clamp cuts to the range of D.
 template <class D, class S, class C, unsigned Count, class F>
@@ -45,17 +51,23 @@ const MicroOp* clamped(Wave& w, const MicroOp* u) {
     return u + 1;
 }
 template <Op O, class T, class F>
-constexpr Binding sat2(F) { return {O, &clamped<T, T, T, 2, F>}; }
+constexpr Binding sat2(F) {
+    return {O, &clamped<T, T, T, 2, F>};
+}
 template <Op O, class D, class S, class C, class F>
-constexpr Binding sat3(F) { return {O, &clamped<D, S, C, 3, F>}; }
+constexpr Binding sat3(F) {
+    return {O, &clamped<D, S, C, 3, F>};
+}
 
 constexpr auto kAdd = [](i64 a, i64 b) { return a + b; };
 constexpr auto kSub = [](i64 a, i64 b) { return a - b; };
 constexpr auto kMad = [](i64 a, i64 b, i64 c) { return a * b + c; };
 
 constexpr Binding kRows[] = {
-    sat2<Op::v_add_nc_u16, u16>(kAdd), sat2<Op::v_add_nc_i16, i16>(kAdd),
-    sat2<Op::v_sub_nc_u16, u16>(kSub), sat2<Op::v_sub_nc_i16, i16>(kSub),
+    sat2<Op::v_add_nc_u16, u16>(kAdd),
+    sat2<Op::v_add_nc_i16, i16>(kAdd),
+    sat2<Op::v_sub_nc_u16, u16>(kSub),
+    sat2<Op::v_sub_nc_i16, i16>(kSub),
     vec<Op::v_mul_lo_u16, U2>([](u16 a, u16 b) { return static_cast<u16>(u32{a} * b); }),
     vec<Op::v_lshrrev_b16, U2>([](u16 a, u16 b) { return static_cast<u16>(b >> (a & 15)); }),
     vec<Op::v_ashrrev_i16, i16(u16, i16)>([](u16 a, i16 b) { return static_cast<i16>(b >> (a & 15)); }),
@@ -70,8 +82,10 @@ constexpr Binding kRows[] = {
     vec<Op::v_max3_u16, U3>([](u16 a, u16 b, u16 c) { return most(most(a, b), c); }),
     vec<Op::v_med3_i16, I3>([](i16 a, i16 b, i16 c) { return middle(a, b, c); }),
     vec<Op::v_med3_u16, U3>([](u16 a, u16 b, u16 c) { return middle(a, b, c); }),
-    sat3<Op::v_mad_u16, u16, u16, u16>(kMad), sat3<Op::v_mad_i16, i16, i16, i16>(kMad),
-    sat3<Op::v_mad_u32_u16, u32, u16, u32>(kMad), sat3<Op::v_mad_i32_i16, i32, i16, i32>(kMad),
+    sat3<Op::v_mad_u16, u16, u16, u16>(kMad),
+    sat3<Op::v_mad_i16, i16, i16, i16>(kMad),
+    sat3<Op::v_mad_u32_u16, u32, u16, u32>(kMad),
+    sat3<Op::v_mad_i32_i16, i32, i16, i32>(kMad),
 };
 
 }  // namespace

@@ -38,7 +38,8 @@ constexpr Binding kRows[] = {
     vec<Op::v_sin_f16, H1>([](float a) { return sine(a); }),
     vec<Op::v_cos_f16, H1>([](float a) { return cosine(a); }),
     vec<Op::v_rcp_f64, double(double)>([](double a) { return 1.0 / a; }),
-    vec<Op::v_rsq_f64, double(double)>([](double a) { return static_cast<double>(1.0l / std::sqrt(static_cast<long double>(a))); }),
+    vec<Op::v_rsq_f64, double(double)>(
+        [](double a) { return static_cast<double>(1.0l / std::sqrt(static_cast<long double>(a))); }),
     vec<Op::v_sqrt_f64, double(double)>([](double a) { return std::sqrt(a); }),
 };
 

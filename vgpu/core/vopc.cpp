@@ -27,11 +27,14 @@ const MicroOp* compare(Wave& w, const MicroOp* u) {
     return u + 1;
 }
 template <class A, class B, class F>
-constexpr Fn fn(F) { return &compare<A, B, F>; }
+constexpr Fn fn(F) {
+    return &compare<A, B, F>;
+}
 
 // Bits of the class mask: signalling NaN, quiet NaN, -inf, -normal, -denormal, -0, +0,
 // +denormal, +normal, +inf.
-VGPU_INLINE bool in_class(bool negative, bool exponent_full, bool exponent_zero, bool mantissa, bool quiet_bit, u32 mask) {
+VGPU_INLINE bool in_class(bool negative, bool exponent_full, bool exponent_zero, bool mantissa, bool quiet_bit,
+                          u32 mask) {
     u32 k = 0;
     if (exponent_full && mantissa) k = quiet_bit ? 1 : 0;
     else if (exponent_full) k = negative ? 2 : 9;
@@ -46,7 +49,8 @@ constexpr auto kClass32 = [](float f, u32 mask) {
 };
 constexpr auto kClass64 = [](double f, u32 mask) {
     const u64 x = bits(f);
-    return in_class(x >> 63, (x >> 52 & 2047) == 2047, (x >> 52 & 2047) == 0, (x & 0xfffffffffffff) != 0, x >> 51 & 1, mask);
+    return in_class(x >> 63, (x >> 52 & 2047) == 2047, (x >> 52 & 2047) == 0, (x & 0xfffffffffffff) != 0, x >> 51 & 1,
+                    mask);
 };
 constexpr auto kClass16 = [](u16 x, u32 mask) {
     return in_class(x >> 15, (x >> 10 & 31) == 31, (x >> 10 & 31) == 0, (x & 0x3ff) != 0, x >> 9 & 1, mask);
@@ -70,27 +74,37 @@ const MicroOp* class16(Wave& w, const MicroOp* u) {
     return u + 1;
 }
 
-#define BOTH(name, type, A, expr)                                             \
-    {Op::v_cmp_##name##_##type, fn<A, A>([]([[maybe_unused]] auto a, [[maybe_unused]] auto b) { return expr; })}, \
-    {Op::v_cmpx_##name##_##type, fn<A, A>([]([[maybe_unused]] auto a, [[maybe_unused]] auto b) { return expr; })}
-#define ORDERED(type, A)                                                                                     \
+#define BOTH(name, type, A, expr)                                                                                   \
+    {Op::v_cmp_##name##_##type, fn<A, A>([]([[maybe_unused]] auto a, [[maybe_unused]] auto b) { return expr; })}, { \
+        Op::v_cmpx_##name##_##type, fn<A, A>([]([[maybe_unused]] auto a, [[maybe_unused]] auto b) { return expr; }) \
+    }
+#define ORDERED(type, A)                                                                                      \
     BOTH(lt, type, A, a < b), BOTH(eq, type, A, a == b), BOTH(le, type, A, a <= b), BOTH(gt, type, A, a > b), \
-    BOTH(ge, type, A, a >= b)
+        BOTH(ge, type, A, a >= b)
 #define INTEGER(type, A) ORDERED(type, A), BOTH(ne, type, A, a != b)
 #define INTEGER_ALL(type, A) INTEGER(type, A), BOTH(f, type, A, false), BOTH(t, type, A, true)
-#define FLOATING(type, A)                                                                                       \
-    ORDERED(type, A), BOTH(f, type, A, false), BOTH(tru, type, A, true), BOTH(lg, type, A, (a < b || a > b)),   \
-    BOTH(o, type, A, (a == a && b == b)), BOTH(u, type, A, (a != a || b != b)), BOTH(nge, type, A, !(a >= b)),  \
-    BOTH(nlg, type, A, !(a < b || a > b)), BOTH(ngt, type, A, !(a > b)), BOTH(nle, type, A, !(a <= b)),         \
-    BOTH(neq, type, A, a != b), BOTH(nlt, type, A, !(a < b))
+#define FLOATING(type, A)                                                                                          \
+    ORDERED(type, A), BOTH(f, type, A, false), BOTH(tru, type, A, true), BOTH(lg, type, A, (a < b || a > b)),      \
+        BOTH(o, type, A, (a == a && b == b)), BOTH(u, type, A, (a != a || b != b)), BOTH(nge, type, A, !(a >= b)), \
+        BOTH(nlg, type, A, !(a < b || a > b)), BOTH(ngt, type, A, !(a > b)), BOTH(nle, type, A, !(a <= b)),        \
+        BOTH(neq, type, A, a != b), BOTH(nlt, type, A, !(a < b))
 
 constexpr Binding kRows[] = {
-    FLOATING(f32, float), FLOATING(f64, double), FLOATING(f16, half_t),
-    INTEGER_ALL(i32, i32), INTEGER_ALL(u32, u32), INTEGER_ALL(i64, i64), INTEGER_ALL(u64, u64),
-    INTEGER(i16, i16), INTEGER(u16, u16),
-    {Op::v_cmp_class_f32, fn<float, u32>(kClass32)}, {Op::v_cmpx_class_f32, fn<float, u32>(kClass32)},
-    {Op::v_cmp_class_f64, fn<double, u32>(kClass64)}, {Op::v_cmpx_class_f64, fn<double, u32>(kClass64)},
-    {Op::v_cmp_class_f16, &class16}, {Op::v_cmpx_class_f16, &class16},
+    FLOATING(f32, float),
+    FLOATING(f64, double),
+    FLOATING(f16, half_t),
+    INTEGER_ALL(i32, i32),
+    INTEGER_ALL(u32, u32),
+    INTEGER_ALL(i64, i64),
+    INTEGER_ALL(u64, u64),
+    INTEGER(i16, i16),
+    INTEGER(u16, u16),
+    {Op::v_cmp_class_f32, fn<float, u32>(kClass32)},
+    {Op::v_cmpx_class_f32, fn<float, u32>(kClass32)},
+    {Op::v_cmp_class_f64, fn<double, u32>(kClass64)},
+    {Op::v_cmpx_class_f64, fn<double, u32>(kClass64)},
+    {Op::v_cmp_class_f16, &class16},
+    {Op::v_cmpx_class_f16, &class16},
 };
 
 }  // namespace

@@ -30,11 +30,11 @@ enum Slot : u32 {
     kNull = 125,
     kExecLo = 126,
     kExecHi = 127,
-    kScc = 128,        // 0 or 1
-    kVccz = 129,       // filled just before an instruction that reads it
+    kScc = 128,   // 0 or 1
+    kVccz = 129,  // filled just before an instruction that reads it
     kExecz = 130,
-    kDump = 132,       // 16 slots: where writes to null go
-    kDppTmp = 148,     // saved exec of a DPP instruction
+    kDump = 132,    // 16 slots: where writes to null go
+    kDppTmp = 148,  // saved exec of a DPP instruction
     kSlots = 160,
 };
 
@@ -66,7 +66,7 @@ inline constexpr u32 kValue = 0xffffff;
 
 // What is done to a result.
 namespace out {
-inline constexpr u8 kClamp = 1, kOmodShift = 1, kOmod = 6, kHigh = 8;   // kHigh: op_sel[3]
+inline constexpr u8 kClamp = 1, kOmodShift = 1, kOmod = 6, kHigh = 8;  // kHigh: op_sel[3]
 }
 
 enum class Class : u8 { Salu, Smem, Valu, Vmem, Lds, Branch, Other, Count };
@@ -74,16 +74,16 @@ enum class Class : u8 { Salu, Smem, Valu, Vmem, Lds, Branch, Other, Count };
 struct alignas(64) MicroOp {
     Fn fn = nullptr;
     u32 src[4] = {0, 0, 0, 0};
-    u32 dst = 0;                 // VGPR offset in dwords, or slot of Wave::s
-    u8 sdst = kDump;             // slot of a mask or carry result
-    u8 out = 0;                  // out::
+    u32 dst = 0;      // VGPR offset in dwords, or slot of Wave::s
+    u8 sdst = kDump;  // slot of a mask or carry result
+    u8 out = 0;       // out::
     Class cls = Class::Other;
-    u8 n = 0;                    // dwords of a memory access, or a small family constant
-    i64 imm = 0;                 // offset, literal, dpp control: per family
-    mutable std::atomic<const MicroOp*> target{nullptr};   // of a branch, once known
+    u8 n = 0;                                             // dwords of a memory access, or a small family constant
+    i64 imm = 0;                                          // offset, literal, dpp control: per family
+    mutable std::atomic<const MicroOp*> target{nullptr};  // of a branch, once known
     const Extra* extra = nullptr;
-    u32 aux = 0;                 // op_sel and neg of VOP3P, memory flags
-    u8 fma = 0;                  // counted as a fused multiply-add
+    u32 aux = 0;  // op_sel and neg of VOP3P, memory flags
+    u8 fma = 0;   // counted as a fused multiply-add
     u8 trans = 0;
 
     MicroOp() = default;
@@ -108,8 +108,8 @@ struct alignas(64) MicroOp {
 
 // Memory flags in MicroOp::aux.
 namespace memflag {
-inline constexpr u32 kOffen = 1, kIdxen = 2, kGlc = 4, kSlc = 8, kDlc = 16, kLds = 32, kGds = 64,
-                     kSaddr = 128, kScratch = 256, kGlobal = 512, kTfe = 1024, kAddr32 = 2048;
+inline constexpr u32 kOffen = 1, kIdxen = 2, kGlc = 4, kSlc = 8, kDlc = 16, kLds = 32, kGds = 64, kSaddr = 128,
+                     kScratch = 256, kGlobal = 512, kTfe = 1024, kAddr32 = 2048;
 }
 
 enum class State : u8 { Ready, Barrier, Yield, Ended, Faulted, GwsWait };
@@ -125,35 +125,35 @@ struct PendingFault {
 
 struct alignas(64) Wave {
     u32 s[kSlots];
-    u32* v = nullptr;            // kFileVgprs registers of `lanes` dwords
+    u32* v = nullptr;  // kFileVgprs registers of `lanes` dwords
     const u32* consts = nullptr;
-    const u32* bases[2] = {nullptr, nullptr};   // v, consts: indexed by the kind of a plain operand
+    const u32* bases[2] = {nullptr, nullptr};  // v, consts: indexed by the kind of a plain operand
     const AddressSpace* memory = nullptr;
     const MicroOp* next = nullptr;
     Workgroup* group = nullptr;
     u8* lds = nullptr;
-    u32 lds_size = 0;            // bytes of this workgroup, rounded up to the granule
+    u32 lds_size = 0;  // bytes of this workgroup, rounded up to the granule
     u32 lanes = 32;
     u32 halves = 1;
     State state = State::Ready;
-    bool split_fp = false;       // f64/f16 run under another rounding or denormal mode than f32
-    bool fp_default = true;      // all FP modes: nearest even, denormals kept
+    bool split_fp = false;   // f64/f16 run under another rounding or denormal mode than f32
+    bool fp_default = true;  // all FP modes: nearest even, denormals kept
     bool ieee = false;
     bool dx10_clamp = true;
-    bool lds_strict = false;     // a load past the end of LDS is a fault, not zero
-    u32 mode = 0;                // HW_REG_MODE
+    bool lds_strict = false;  // a load past the end of LDS is a fault, not zero
+    u32 mode = 0;             // HW_REG_MODE
     u32 trapsts = 0;
-    u32 host_csr = 0x1f80;       // MXCSR for f32
-    u32 host_csr64 = 0x1f80;     // MXCSR for f64 and f16
-    u32 index = 0;               // within the workgroup
-    u32 slot = 0;                // resident wave slot, for HW_ID
-    u64 flat_scratch = 0;        // HW_REG_FLAT_SCR
-    u64 scratch_base = 0;        // this wave's scratch, swizzled by lane
+    u32 host_csr = 0x1f80;    // MXCSR for f32
+    u32 host_csr64 = 0x1f80;  // MXCSR for f64 and f16
+    u32 index = 0;            // within the workgroup
+    u32 slot = 0;             // resident wave slot, for HW_ID
+    u64 flat_scratch = 0;     // HW_REG_FLAT_SCR
+    u64 scratch_base = 0;     // this wave's scratch, swizzled by lane
     u32 scratch_lane_bytes = 0;
-    u64 exec_count = 0;          // instructions run
-    u64* class_counts = nullptr; // stats: indexed by Class, then fma, trans ...
+    u64 exec_count = 0;           // instructions run
+    u64* class_counts = nullptr;  // stats: indexed by Class, then fma, trans ...
     u32 gws_ticket = 0;
-    StrictWave* strict = nullptr; // in strict mode
+    StrictWave* strict = nullptr;  // in strict mode
     PendingFault fault;
 
     u64 exec() const { return s[kExecLo] | (lanes == 64 ? u64{s[kExecHi]} << 32 : 0); }
@@ -173,16 +173,16 @@ enum StatIndex : unsigned {
 struct Workgroup {
     Launch* launch = nullptr;
     u32 id[3] = {0, 0, 0};
-    u32 size[3] = {1, 1, 1};     // work-items, partial at the edge of the grid
+    u32 size[3] = {1, 1, 1};  // work-items, partial at the edge of the grid
     unsigned waves = 0;
-    Wave* wave = nullptr;        // array of `waves`
+    Wave* wave = nullptr;  // array of `waves`
     u8* lds = nullptr;
     u32 lds_size = 0;
 };
 
 // Raises a fault: returns nullptr so that a handler can `return raise(...)`.
-const MicroOp* raise(Wave& w, const MicroOp* u, Fault::Kind kind, u64 address, unsigned lane = 0,
-                     bool write = false, unsigned size = 0, const char* note = nullptr);
+const MicroOp* raise(Wave& w, const MicroOp* u, Fault::Kind kind, u64 address, unsigned lane = 0, bool write = false,
+                     unsigned size = 0, const char* note = nullptr);
 
 // Sets Wave::mode and what follows from it, MXCSR included.
 void set_mode(Wave& w, u32 mode);
@@ -202,7 +202,7 @@ void gws_init(Wave& w, u32 id, u32 value);
 bool gws_sema_p(Wave& w, u32 id);
 void gws_sema_v(Wave& w, u32 id, u32 count);
 
-u32 hardware_register(Wave& w, u32 id);          // whole register, before s_getreg's field
+u32 hardware_register(Wave& w, u32 id);  // whole register, before s_getreg's field
 void set_hardware_register(Wave& w, u32 id, u32 value, u32 mask);
 
 }  // namespace vgpu::core

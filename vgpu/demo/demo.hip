@@ -10,13 +10,13 @@
 #include <numeric>
 #include <vector>
 
-#define HIP(call) \
-    do { \
-        const hipError_t error_ = (call); \
-        if (error_ != hipSuccess) { \
+#define HIP(call)                                                               \
+    do {                                                                        \
+        const hipError_t error_ = (call);                                       \
+        if (error_ != hipSuccess) {                                             \
             std::fprintf(stderr, "%s: %s\n", #call, hipGetErrorString(error_)); \
-            std::exit(1); \
-        } \
+            std::exit(1);                                                       \
+        }                                                                       \
     } while (false)
 
 constexpr int kBlock = 256;

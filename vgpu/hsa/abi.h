@@ -63,19 +63,43 @@ enum Status : std::uint32_t {
 
 // ---- handles ------------------------------------------------------------------
 
-struct Agent { std::uint64_t handle; };
-struct Isa { std::uint64_t handle; };
-struct Signal { std::uint64_t handle; };
-struct MemoryPool { std::uint64_t handle; };
-struct Executable { std::uint64_t handle; };
-struct ExecutableSymbol { std::uint64_t handle; };
-struct CodeObjectReader { std::uint64_t handle; };
-struct LoadedCodeObject { std::uint64_t handle; };
-struct VmemHandle { std::uint64_t handle; };
-struct Image { std::uint64_t handle; };
-struct Sampler { std::uint64_t handle; };
+struct Agent {
+    std::uint64_t handle;
+};
+struct Isa {
+    std::uint64_t handle;
+};
+struct Signal {
+    std::uint64_t handle;
+};
+struct MemoryPool {
+    std::uint64_t handle;
+};
+struct Executable {
+    std::uint64_t handle;
+};
+struct ExecutableSymbol {
+    std::uint64_t handle;
+};
+struct CodeObjectReader {
+    std::uint64_t handle;
+};
+struct LoadedCodeObject {
+    std::uint64_t handle;
+};
+struct VmemHandle {
+    std::uint64_t handle;
+};
+struct Image {
+    std::uint64_t handle;
+};
+struct Sampler {
+    std::uint64_t handle;
+};
 
-struct Dim3 { std::uint32_t x, y, z; };
+struct Dim3 {
+    std::uint32_t x, y, z;
+};
 
 using SignalValue = std::int64_t;
 
@@ -193,9 +217,14 @@ enum AgentInfo : std::uint32_t {
     AMD_AGENT_INFO_CLOCK_COUNTERS = 0xA118,  // since ROCm 7
 };
 
-struct ClockCounters { std::uint64_t gpu, cpu, system, system_frequency; };
+struct ClockCounters {
+    std::uint64_t gpu, cpu, system, system_frequency;
+};
 
-struct HdpFlush { std::uint32_t* mem_flush; std::uint32_t* reg_flush; };
+struct HdpFlush {
+    std::uint32_t* mem_flush;
+    std::uint32_t* reg_flush;
+};
 
 enum IsaInfo : std::uint32_t {
     ISA_INFO_NAME_LENGTH = 0,
@@ -274,7 +303,10 @@ static_assert(sizeof(Queue) == 40);
 
 using QueueCallback = void (*)(Status status, Queue* source, void* data);
 
-struct ScratchLastUsed { std::uint64_t main; std::uint64_t alt; };
+struct ScratchLastUsed {
+    std::uint64_t main;
+    std::uint64_t alt;
+};
 
 // amd_queue_v2_t: kernels reach it through the QUEUE_PTR registers.
 struct alignas(64) AmdQueue {
@@ -370,7 +402,10 @@ static_assert(sizeof(BarrierValuePacket) == 64);
 static_assert(offsetof(KernelDispatchPacket, kernel_object) == 32);
 static_assert(offsetof(KernelDispatchPacket, completion_signal) == 56);
 
-struct ProfilingTime { std::uint64_t start; std::uint64_t end; };
+struct ProfilingTime {
+    std::uint64_t start;
+    std::uint64_t end;
+};
 
 // ---- memory -------------------------------------------------------------------
 
@@ -447,12 +482,18 @@ struct PointerInfo {
 };
 static_assert(sizeof(PointerInfo) == 56 && offsetof(PointerInfo, global_flags) == 48);
 
-struct PitchedPtr { void* base; std::size_t pitch; std::size_t slice; };
+struct PitchedPtr {
+    void* base;
+    std::size_t pitch;
+    std::size_t slice;
+};
 enum CopyDirection : std::uint32_t { HOST_TO_HOST, HOST_TO_DEVICE, DEVICE_TO_HOST, DEVICE_TO_DEVICE };
 
 using DeallocationCallback = void (*)(void* ptr, void* user_data);
 
-struct IpcMemory { std::uint32_t handle[8]; };
+struct IpcMemory {
+    std::uint32_t handle[8];
+};
 
 enum AccessPermission : std::uint32_t {
     ACCESS_PERMISSION_NONE = 0,
@@ -460,10 +501,16 @@ enum AccessPermission : std::uint32_t {
     ACCESS_PERMISSION_WO = 2,
     ACCESS_PERMISSION_RW = 3,
 };
-struct MemoryAccessDesc { std::uint32_t permissions; Agent agent_handle; };
+struct MemoryAccessDesc {
+    std::uint32_t permissions;
+    Agent agent_handle;
+};
 static_assert(sizeof(MemoryAccessDesc) == 16);
 
-struct SvmAttributePair { std::uint64_t attribute; std::uint64_t value; };
+struct SvmAttributePair {
+    std::uint64_t attribute;
+    std::uint64_t value;
+};
 
 // ---- events -------------------------------------------------------------------
 
@@ -478,13 +525,21 @@ enum MemoryFaultReason : std::uint32_t {
     MEMORY_FAULT_NX = 4,
     MEMORY_FAULT_HANG = 1U << 31,
 };
-struct MemoryFaultInfo { Agent agent; std::uint64_t virtual_address; std::uint32_t fault_reason_mask; };
-struct HwExceptionInfo { Agent agent; std::uint32_t reset_type; std::uint32_t reset_cause; };
+struct MemoryFaultInfo {
+    Agent agent;
+    std::uint64_t virtual_address;
+    std::uint32_t fault_reason_mask;
+};
+struct HwExceptionInfo {
+    Agent agent;
+    std::uint32_t reset_type;
+    std::uint32_t reset_cause;
+};
 struct Event {
     std::uint32_t event_type;
     union {
-      MemoryFaultInfo memory_fault;
-      HwExceptionInfo hw_exception;
+        MemoryFaultInfo memory_fault;
+        HwExceptionInfo hw_exception;
     };
 };
 static_assert(sizeof(Event) == 32 && offsetof(Event, memory_fault) == 8);

@@ -57,8 +57,8 @@ VGPU_API Status hsa_system_extension_supported(std::uint16_t extension, std::uin
     });
 }
 
-VGPU_API Status hsa_system_major_extension_supported(std::uint16_t extension, std::uint16_t major,
-                                                     std::uint16_t* minor, bool* result) {
+VGPU_API Status hsa_system_major_extension_supported(std::uint16_t extension, std::uint16_t major, std::uint16_t* minor,
+                                                     bool* result) {
     return with_runtime([&](Runtime&) {
         if (minor == nullptr || result == nullptr) {
             return STATUS_ERROR_INVALID_ARGUMENT;
@@ -85,9 +85,8 @@ VGPU_API Status hsa_system_get_major_extension_table(std::uint16_t extension, st
 
 VGPU_API Status hsa_system_get_extension_table(std::uint16_t extension, std::uint16_t major, std::uint16_t minor,
                                                void* table) {
-    return minor > kLoaderMinor
-               ? STATUS_ERROR
-               : hsa_system_get_major_extension_table(extension, major, sizeof(LoaderTable), table);
+    return minor > kLoaderMinor ? STATUS_ERROR
+                                : hsa_system_get_major_extension_table(extension, major, sizeof(LoaderTable), table);
 }
 
 VGPU_API Status hsa_iterate_agents(Status (*callback)(Agent, void*), void* data) {
@@ -143,9 +142,8 @@ VGPU_API Status hsa_agent_iterate_isas(Agent handle, Status (*callback)(Isa, voi
 }
 
 VGPU_API Status hsa_isa_get_info_alt(Isa isa, std::uint32_t attribute, void* value) {
-    return with_runtime([&](Runtime&) {
-        return value == nullptr ? STATUS_ERROR_INVALID_ARGUMENT : isa_info(isa, attribute, value);
-    });
+    return with_runtime(
+        [&](Runtime&) { return value == nullptr ? STATUS_ERROR_INVALID_ARGUMENT : isa_info(isa, attribute, value); });
 }
 
 VGPU_API Status hsa_isa_from_name(const char* name, Isa* isa) {
@@ -166,7 +164,7 @@ VGPU_API Status hsa_amd_coherency_set_type(Agent handle, std::uint32_t type) {
         if (runtime.find(handle) == nullptr) {
             return STATUS_ERROR_INVALID_AGENT;
         }
-        return type > 1 ? STATUS_ERROR_INVALID_ARGUMENT : STATUS_SUCCESS;   // all memory is coherent here
+        return type > 1 ? STATUS_ERROR_INVALID_ARGUMENT : STATUS_SUCCESS;  // all memory is coherent here
     });
 }
 

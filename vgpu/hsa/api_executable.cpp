@@ -74,8 +74,7 @@ VGPU_API Status hsa_code_object_reader_destroy(CodeObjectReader handle) {
     return with_runtime([&](Runtime& runtime) { return runtime.executables().destroy_reader(handle); });
 }
 
-VGPU_API Status hsa_executable_create_alt(std::uint32_t profile, std::uint32_t rounding, const char*,
-                                          Executable* out) {
+VGPU_API Status hsa_executable_create_alt(std::uint32_t profile, std::uint32_t rounding, const char*, Executable* out) {
     return with_runtime([&](Runtime& runtime) {
         if (out == nullptr || profile > PROFILE_FULL || rounding > ROUNDING_NEAR) {
             return STATUS_ERROR_INVALID_ARGUMENT;
@@ -175,13 +174,10 @@ VGPU_API Status hsa_executable_symbol_get_info(ExecutableSymbol handle, std::uin
             case SYMBOL_INFO_TYPE:
                 return give(value, std::uint32_t{symbol->kernel ? SYMBOL_KIND_KERNEL : SYMBOL_KIND_VARIABLE});
             case SYMBOL_INFO_NAME_LENGTH: return give(value, static_cast<std::uint32_t>(symbol->name.size()));
-            case SYMBOL_INFO_NAME:
-                std::memcpy(value, symbol->name.data(), symbol->name.size());
-                return STATUS_SUCCESS;
+            case SYMBOL_INFO_NAME: std::memcpy(value, symbol->name.data(), symbol->name.size()); return STATUS_SUCCESS;
             case SYMBOL_INFO_MODULE_NAME_LENGTH: return give(value, std::uint32_t{0});
             case SYMBOL_INFO_MODULE_NAME: return STATUS_SUCCESS;
-            case SYMBOL_INFO_AGENT:
-                return give(value, symbol->agent == nullptr ? Agent{0} : symbol->agent->handle());
+            case SYMBOL_INFO_AGENT: return give(value, symbol->agent == nullptr ? Agent{0} : symbol->agent->handle());
             case SYMBOL_INFO_LINKAGE: return give(value, std::uint32_t{SYMBOL_LINKAGE_PROGRAM});
             case SYMBOL_INFO_IS_DEFINITION: return give(value, true);
             default:

@@ -32,8 +32,8 @@ Status copy(Runtime& runtime, const CopyShape& shape, const AgentObject& agent, 
     return runtime.copies().copy(shape, std::move(after), last, agent);
 }
 
-Status linear_copy(void* to, Agent to_agent, const void* from, Agent from_agent, std::size_t size,
-                   std::uint32_t count, const Signal* signals, Signal done) {
+Status linear_copy(void* to, Agent to_agent, const void* from, Agent from_agent, std::size_t size, std::uint32_t count,
+                   const Signal* signals, Signal done) {
     return with_runtime([&](Runtime& runtime) {
         const AgentObject* target = runtime.find(to_agent);
         const AgentObject* source = runtime.find(from_agent);
@@ -81,8 +81,8 @@ VGPU_API Status hsa_amd_memory_pool_get_info(MemoryPool handle, std::uint32_t at
     });
 }
 
-VGPU_API Status hsa_amd_agent_memory_pool_get_info(Agent agent_handle, MemoryPool pool_handle,
-                                                   std::uint32_t attribute, void* value) {
+VGPU_API Status hsa_amd_agent_memory_pool_get_info(Agent agent_handle, MemoryPool pool_handle, std::uint32_t attribute,
+                                                   void* value) {
     return with_runtime([&](Runtime& runtime) {
         const AgentObject* agent = runtime.find(agent_handle);
         const Pool* pool = runtime.find(pool_handle);
@@ -115,9 +115,8 @@ VGPU_API Status hsa_amd_memory_pool_allocate(MemoryPool handle, std::size_t size
 }
 
 VGPU_API Status hsa_amd_memory_pool_free(void* ptr) {
-    return with_runtime([&](Runtime& runtime) {
-        return ptr == nullptr ? STATUS_SUCCESS : runtime.memory().release(ptr);
-    });
+    return with_runtime(
+        [&](Runtime& runtime) { return ptr == nullptr ? STATUS_SUCCESS : runtime.memory().release(ptr); });
 }
 
 VGPU_API Status hsa_memory_free(void* ptr) { return hsa_amd_memory_pool_free(ptr); }
@@ -150,9 +149,8 @@ VGPU_API Status hsa_amd_agents_allow_access(std::uint32_t count, const Agent* ag
 }
 
 VGPU_API Status hsa_memory_register(void* ptr, std::size_t size) {
-    return with_runtime([&](Runtime&) {
-        return ptr == nullptr && size != 0 ? STATUS_ERROR_INVALID_ARGUMENT : STATUS_SUCCESS;
-    });
+    return with_runtime(
+        [&](Runtime&) { return ptr == nullptr && size != 0 ? STATUS_ERROR_INVALID_ARGUMENT : STATUS_SUCCESS; });
 }
 
 VGPU_API Status hsa_memory_deregister(void*, std::size_t) {
@@ -231,8 +229,7 @@ VGPU_API Status hsa_amd_memory_async_copy_on_engine(void* to, Agent to_agent, co
 
 VGPU_API Status hsa_amd_memory_async_copy_rect(const PitchedPtr* to, const Dim3* to_offset, const PitchedPtr* from,
                                                const Dim3* from_offset, const Dim3* range, Agent copy_agent,
-                                               std::uint32_t, std::uint32_t count, const Signal* signals,
-                                               Signal done) {
+                                               std::uint32_t, std::uint32_t count, const Signal* signals, Signal done) {
     return with_runtime([&](Runtime& runtime) {
         const AgentObject* agent = runtime.find(copy_agent);
         if (agent == nullptr) {
@@ -242,8 +239,8 @@ VGPU_API Status hsa_amd_memory_async_copy_rect(const PitchedPtr* to, const Dim3*
             return STATUS_ERROR_INVALID_ARGUMENT;
         }
         CopyShape shape;
-        shape.to = static_cast<std::byte*>(to->base) + to_offset->z * to->slice + to_offset->y * to->pitch +
-                   to_offset->x;
+        shape.to =
+            static_cast<std::byte*>(to->base) + to_offset->z * to->slice + to_offset->y * to->pitch + to_offset->x;
         shape.from = static_cast<const std::byte*>(from->base) + from_offset->z * from->slice +
                      from_offset->y * from->pitch + from_offset->x;
         shape.width = range->x;

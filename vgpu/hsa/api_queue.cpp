@@ -43,25 +43,25 @@ VGPU_API Status hsa_queue_inactivate(Queue* queue) {
     });
 }
 
-#define LOAD(order, memory_order) \
-    VGPU_API std::uint64_t hsa_queue_load_read_index_##order(const Queue* queue) { \
-        return read_index(amd_of(queue)).load(memory_order); \
-    } \
+#define LOAD(order, memory_order)                                                   \
+    VGPU_API std::uint64_t hsa_queue_load_read_index_##order(const Queue* queue) {  \
+        return read_index(amd_of(queue)).load(memory_order);                        \
+    }                                                                               \
     VGPU_API std::uint64_t hsa_queue_load_write_index_##order(const Queue* queue) { \
-        return write_index(amd_of(queue)).load(memory_order); \
+        return write_index(amd_of(queue)).load(memory_order);                       \
     }
-#define STORE(order, memory_order) \
+#define STORE(order, memory_order)                                                               \
     VGPU_API void hsa_queue_store_write_index_##order(const Queue* queue, std::uint64_t value) { \
-        write_index(amd_of(queue)).store(value, memory_order); \
+        write_index(amd_of(queue)).store(value, memory_order);                                   \
     }
-#define MODIFY(order, memory_order) \
-    VGPU_API std::uint64_t hsa_queue_add_write_index_##order(const Queue* queue, std::uint64_t value) { \
-        return write_index(amd_of(queue)).fetch_add(value, memory_order); \
-    } \
+#define MODIFY(order, memory_order)                                                                      \
+    VGPU_API std::uint64_t hsa_queue_add_write_index_##order(const Queue* queue, std::uint64_t value) {  \
+        return write_index(amd_of(queue)).fetch_add(value, memory_order);                                \
+    }                                                                                                    \
     VGPU_API std::uint64_t hsa_queue_cas_write_index_##order(const Queue* queue, std::uint64_t expected, \
-                                                             std::uint64_t value) { \
-        write_index(amd_of(queue)).compare_exchange_strong(expected, value, memory_order); \
-        return expected; \
+                                                             std::uint64_t value) {                      \
+        write_index(amd_of(queue)).compare_exchange_strong(expected, value, memory_order);               \
+        return expected;                                                                                 \
     }
 
 LOAD(relaxed, std::memory_order_relaxed)
@@ -91,7 +91,7 @@ VGPU_API Status hsa_amd_queue_set_priority(Queue* queue, std::uint32_t priority)
         if (priority > QUEUE_PRIORITY_HIGH) {
             return STATUS_ERROR_INVALID_ARGUMENT;
         }
-        object->priority = static_cast<QueuePriority>(priority);   // all queues have threads of their own
+        object->priority = static_cast<QueuePriority>(priority);  // all queues have threads of their own
         return STATUS_SUCCESS;
     });
 }
@@ -124,7 +124,7 @@ VGPU_API Status hsa_amd_queue_cu_get_mask(const Queue* queue, std::uint32_t bits
         for (std::uint32_t word = 0; word < bits / 32; ++word) {
             const unsigned left = cus > word * 32 ? std::min(cus - word * 32, 32U) : 0;
             const std::uint32_t whole = left == 32 ? 0xFFFFFFFF : (1U << left) - 1;
-            mask[word] = object->cu_mask.empty() ? whole
+            mask[word] = object->cu_mask.empty()         ? whole
                          : word < object->cu_mask.size() ? object->cu_mask[word] & whole
                                                          : 0;
         }

@@ -18,11 +18,11 @@ SignalValue with_signal(Signal signal, Operation&& operation) {
 }
 
 SignalValue wait(Signal signal, std::uint32_t condition, SignalValue compare, std::uint64_t timeout) {
-    return with_signal(
-        signal, [&](SignalSlot& slot) { return wait_signal(slot, condition_of(condition), compare, timeout); });
+    return with_signal(signal,
+                       [&](SignalSlot& slot) { return wait_signal(slot, condition_of(condition), compare, timeout); });
 }
 
-constexpr std::uint64_t kSharedAttribute = 2;    // HSA_AMD_SIGNAL_IPC
+constexpr std::uint64_t kSharedAttribute = 2;  // HSA_AMD_SIGNAL_IPC
 
 Status create(SignalValue initial, Signal* signal, bool shared = false) {
     return with_runtime([&](Runtime&) {
@@ -84,36 +84,42 @@ VGPU_API Status hsa_signal_destroy(Signal signal) {
 // sequentially consistent operations.
 #define LOAD(order) \
     VGPU_API SignalValue hsa_signal_load_##order(Signal s) { return with_signal(s, load_signal); }
-#define STORE(order) \
+#define STORE(order)                                                      \
     VGPU_API void hsa_signal_store_##order(Signal s, SignalValue value) { \
-        with_signal(s, [=](SignalSlot& slot) { store_signal(slot, value); return value; }); \
+        with_signal(s, [=](SignalSlot& slot) {                            \
+            store_signal(slot, value);                                    \
+            return value;                                                 \
+        });                                                               \
     }
-#define SILENT_STORE(order) \
+#define SILENT_STORE(order)                                                      \
     VGPU_API void hsa_signal_silent_store_##order(Signal s, SignalValue value) { \
-        with_signal(s, [=](SignalSlot& slot) { store_signal_silently(slot, value); return value; }); \
+        with_signal(s, [=](SignalSlot& slot) {                                   \
+            store_signal_silently(slot, value);                                  \
+            return value;                                                        \
+        });                                                                      \
     }
-#define EXCHANGE(order) \
-    VGPU_API SignalValue hsa_signal_exchange_##order(Signal s, SignalValue value) { \
+#define EXCHANGE(order)                                                                        \
+    VGPU_API SignalValue hsa_signal_exchange_##order(Signal s, SignalValue value) {            \
         return with_signal(s, [=](SignalSlot& slot) { return exchange_signal(slot, value); }); \
     }
-#define CAS(order) \
+#define CAS(order)                                                                                   \
     VGPU_API SignalValue hsa_signal_cas_##order(Signal s, SignalValue expected, SignalValue value) { \
-        return with_signal(s, [=](SignalSlot& slot) { return cas_signal(slot, expected, value); }); \
+        return with_signal(s, [=](SignalSlot& slot) { return cas_signal(slot, expected, value); });  \
     }
-#define CHANGE(name, call, order) \
+#define CHANGE(name, call, order)                                            \
     VGPU_API void hsa_signal_##name##_##order(Signal s, SignalValue value) { \
-        with_signal(s, [=](SignalSlot& slot) { return call; }); \
+        with_signal(s, [=](SignalSlot& slot) { return call; });              \
     }
-#define CHANGES(order) \
-    CHANGE(add, add_signal(slot, value), order) \
+#define CHANGES(order)                                \
+    CHANGE(add, add_signal(slot, value), order)       \
     CHANGE(subtract, add_signal(slot, -value), order) \
-    CHANGE(and, and_signal(slot, value), order) \
-    CHANGE(or, or_signal(slot, value), order) \
+    CHANGE(and, and_signal(slot, value), order)       \
+    CHANGE(or, or_signal(slot, value), order)         \
     CHANGE(xor, xor_signal(slot, value), order)
-#define WAIT(order) \
+#define WAIT(order)                                                                                      \
     VGPU_API SignalValue hsa_signal_wait_##order(Signal s, std::uint32_t condition, SignalValue compare, \
-                                                 std::uint64_t timeout, std::uint32_t) { \
-        return wait(s, condition, compare, timeout); \
+                                                 std::uint64_t timeout, std::uint32_t) {                 \
+        return wait(s, condition, compare, timeout);                                                     \
     }
 
 LOAD(relaxed)
@@ -264,7 +270,7 @@ VGPU_API Status hsa_amd_profiling_convert_tick_to_system_domain(Agent agent, std
         if (runtime.find(agent) == nullptr || out == nullptr) {
             return STATUS_ERROR_INVALID_ARGUMENT;
         }
-        *out = tick;   // time stamps are in the system's clock already
+        *out = tick;  // time stamps are in the system's clock already
         return STATUS_SUCCESS;
     });
 }

@@ -12,8 +12,7 @@ VGPU_API Status hsa_amd_vmem_address_reserve_align(void** out, std::size_t size,
     });
 }
 
-VGPU_API Status hsa_amd_vmem_address_reserve(void** out, std::size_t size, std::uint64_t address,
-                                             std::uint64_t flags) {
+VGPU_API Status hsa_amd_vmem_address_reserve(void** out, std::size_t size, std::uint64_t address, std::uint64_t flags) {
     return hsa_amd_vmem_address_reserve_align(out, size, address, 0, flags);
 }
 

@@ -11,13 +11,13 @@
 namespace vgpu::hsa {
 
 struct Card {
-    std::string_view key;            // what VGPU_PROFILE names
-    std::string_view name;           // marketing name; always says that it is virtual
-    std::uint32_t chip_id;           // PCI device id
-    std::uint32_t revision;          // PCI revision: what tells cards of one id apart
-    unsigned cus;                    // compute units; two make a workgroup processor
-    std::uint64_t memory_bytes;      // what the driver leaves of the card's memory
-    unsigned memory_bits;            // bus width
+    std::string_view key;        // what VGPU_PROFILE names
+    std::string_view name;       // marketing name; always says that it is virtual
+    std::uint32_t chip_id;       // PCI device id
+    std::uint32_t revision;      // PCI revision: what tells cards of one id apart
+    unsigned cus;                // compute units; two make a workgroup processor
+    std::uint64_t memory_bytes;  // what the driver leaves of the card's memory
+    unsigned memory_bits;        // bus width
     unsigned memory_mhz;
     unsigned engine_mhz;
     std::uint32_t l1_bytes;
@@ -32,8 +32,8 @@ inline constexpr unsigned kSimdsPerCu = 2;
 inline constexpr unsigned kWavesPerCu = 40;
 inline constexpr std::uint32_t kLdsBytes = 65536;
 inline constexpr std::uint32_t kCachelineBytes = 128;
-inline constexpr std::uint64_t kTimestampHz = 1'000'000'000;   // of signals and hsa_system_get_info
-inline constexpr std::uint64_t kGpuClockHz = 100'000'000;      // of s_memrealtime
+inline constexpr std::uint64_t kTimestampHz = 1'000'000'000;  // of signals and hsa_system_get_info
+inline constexpr std::uint64_t kGpuClockHz = 100'000'000;     // of s_memrealtime
 inline constexpr std::string_view kGfxName = "gfx1010";
 inline constexpr std::string_view kIsaName = "amdgcn-amd-amdhsa--gfx1010:xnack-";
 

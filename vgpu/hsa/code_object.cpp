@@ -78,8 +78,7 @@ private:
             header_.e_ident[EI_CLASS] != ELFCLASS64 || header_.e_ident[EI_DATA] != ELFDATA2LSB) {
             return malformed("not a 64-bit little-endian ELF file");
         }
-        if (header_.e_machine != kMachineAmdgpu || header_.e_ident[EI_OSABI] != kOsAbiHsa ||
-            header_.e_type != ET_DYN) {
+        if (header_.e_machine != kMachineAmdgpu || header_.e_ident[EI_OSABI] != kOsAbiHsa || header_.e_type != ET_DYN) {
             return malformed("not an amdhsa code object");
         }
         const unsigned abi = header_.e_ident[EI_ABIVERSION];
@@ -131,8 +130,7 @@ private:
             high = std::max<std::uint64_t>(high, entry.p_vaddr + entry.p_memsz);
             object_.align = std::max<std::uint64_t>(object_.align, entry.p_align);
         }
-        if (object_.segments.empty() || (object_.align & (object_.align - 1)) != 0 ||
-            object_.align > kMaxImageBytes) {
+        if (object_.segments.empty() || (object_.align & (object_.align - 1)) != 0 || object_.align > kMaxImageBytes) {
             return malformed("no loadable segment, or a wrong alignment");
         }
         // The image starts on a multiple of its alignment, so that addresses keep theirs.
@@ -173,7 +171,7 @@ private:
             }
         }
         if (found.symbols == 0) {
-            return true;   // an object without symbols is odd, but loadable
+            return true;  // an object without symbols is odd, but loadable
         }
         return dynamic_symbols(found) && relocations(found);
     }

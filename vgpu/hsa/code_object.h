@@ -12,10 +12,10 @@
 namespace vgpu::hsa {
 
 struct ElfSegment {
-    std::uint64_t address;     // where it wants to be, from the image's start
-    std::uint64_t memory;      // bytes it takes
+    std::uint64_t address;  // where it wants to be, from the image's start
+    std::uint64_t memory;   // bytes it takes
     std::uint64_t file_offset;
-    std::uint64_t file;        // bytes that come from the file; the rest is zero
+    std::uint64_t file;  // bytes that come from the file; the rest is zero
     std::uint64_t align;
 };
 
@@ -28,13 +28,13 @@ struct ElfSymbol {
     Kind kind = Kind::Other;
     bool defined = false;
     bool global = false;
-    bool writable = false;     // in a segment that kernels may write
+    bool writable = false;  // in a segment that kernels may write
 };
 
 struct ElfRelocation {
     std::uint64_t where;
     std::uint32_t type;
-    std::uint32_t symbol;      // index into symbols; 0: none
+    std::uint32_t symbol;  // index into symbols; 0: none
     std::int64_t addend;
 };
 
@@ -56,13 +56,13 @@ enum RelocationType : std::uint32_t {
 };
 
 struct CodeObject {
-    unsigned version = 0;                    // 4, 5 or 6
-    std::uint32_t machine = 0;               // EF_AMDGPU_MACH_*
-    std::uint64_t image_bytes = 0;           // from the lowest to the highest segment byte
-    std::uint64_t image_base = 0;            // lowest segment address
+    unsigned version = 0;           // 4, 5 or 6
+    std::uint32_t machine = 0;      // EF_AMDGPU_MACH_*
+    std::uint64_t image_bytes = 0;  // from the lowest to the highest segment byte
+    std::uint64_t image_base = 0;   // lowest segment address
     std::uint64_t align = 4096;
     std::vector<ElfSegment> segments;
-    std::vector<ElfSymbol> symbols;          // of the dynamic table
+    std::vector<ElfSymbol> symbols;  // of the dynamic table
     std::vector<ElfRelocation> relocations;
 };
 

@@ -27,8 +27,8 @@ core::Fault copy_fault(const void* address, std::uint64_t size, bool write) {
     fault.address = reinterpret_cast<std::uint64_t>(address);
     fault.write = write;
     char line[160];
-    std::snprintf(line, sizeof(line), "copy engine: %s of %" PRIu64 " bytes at 0x%" PRIx64,
-                  write ? "write" : "read", size, fault.address);
+    std::snprintf(line, sizeof(line), "copy engine: %s of %" PRIu64 " bytes at 0x%" PRIx64, write ? "write" : "read",
+                  size, fault.address);
     fault.lines.emplace_back(line);
     fault.lines.emplace_back("the bytes are neither device memory nor pinned host memory");
     return fault;
@@ -50,9 +50,9 @@ void CopyEngine::perform(const Job& job) {
         const core::Fault fault =
             from_bad ? copy_fault(shape.from, from_bytes, false) : copy_fault(shape.to, to_bytes, true);
         if (!desk_.report(*job.agent, fault)) {
-            std::abort();   // as the real runtime does when nobody listens; the text is out
+            std::abort();  // as the real runtime does when nobody listens; the text is out
         }
-        return;             // never counted as done
+        return;  // never counted as done
     }
     const std::uint64_t start = now_ns();
     for (std::uint64_t z = 0; z < shape.slices; ++z) {

@@ -19,8 +19,8 @@ struct AgentObject;
 struct Pool {
     const AgentObject* agent = nullptr;
     abi::Segment segment = abi::SEGMENT_GLOBAL;
-    std::uint32_t flags = 0;               // abi::PoolFlags
-    std::uint64_t size = 0;                // bytes
+    std::uint32_t flags = 0;  // abi::PoolFlags
+    std::uint64_t size = 0;   // bytes
     bool allocatable = true;
 
     abi::MemoryPool handle() const { return {reinterpret_cast<std::uint64_t>(this)}; }
@@ -28,19 +28,18 @@ struct Pool {
 
 struct Device {
     Device(unsigned number, const Card& kind, core::Options options)
-        : index(number), card(kind), heap(kind.memory_bytes),
-          engine(device_profile(kind), space, std::move(options)) {}
+        : index(number), card(kind), heap(kind.memory_bytes), engine(device_profile(kind), space, std::move(options)) {}
 
-    const unsigned index;                  // from 0; node index + 1 of the topology
+    const unsigned index;  // from 0; node index + 1 of the topology
     const Card& card;
-    core::AddressSpace space;              // what this card may touch
+    core::AddressSpace space;  // what this card may touch
     DeviceHeap heap;
     core::Engine engine;
-    const Pool* pool = nullptr;            // its main memory; set by Runtime
+    const Pool* pool = nullptr;  // its main memory; set by Runtime
 };
 
 struct AgentObject {
-    Device* device = nullptr;              // nullptr: the host
+    Device* device = nullptr;  // nullptr: the host
     unsigned node = 0;
     std::vector<std::unique_ptr<Pool>> pools;
 

@@ -19,8 +19,8 @@ public:
     EventThread& operator=(const EventThread&) = delete;
 
     // Calls `handler` on this thread each time the condition holds, until it returns false.
-    void watch(SignalSlot& signal, abi::SignalCondition condition, abi::SignalValue compare,
-               abi::SignalHandler handler, void* argument);
+    void watch(SignalSlot& signal, abi::SignalCondition condition, abi::SignalValue compare, abi::SignalHandler handler,
+               void* argument);
     // Ends the thread; handlers that have not fired are dropped. A handler may not call it.
     void stop();
 

@@ -30,11 +30,11 @@ struct ExecutableObject;
 
 struct SymbolObject {
     ExecutableObject* executable = nullptr;
-    const AgentObject* agent = nullptr;    // nullptr: visible to all
-    std::string name;                      // kernels keep their ".kd"
+    const AgentObject* agent = nullptr;  // nullptr: visible to all
+    std::string name;                    // kernels keep their ".kd"
     bool kernel = false;
     bool constant = false;
-    bool external = false;                 // defined by the program, not by a code object
+    bool external = false;  // defined by the program, not by a code object
     std::uint64_t address = 0;
     std::uint64_t size = 0;
 };
@@ -42,10 +42,10 @@ struct SymbolObject {
 struct LoadedObject {
     ExecutableObject* executable = nullptr;
     const AgentObject* agent = nullptr;
-    void* memory = nullptr;                // the allocation, which may begin before the image
-    std::uint64_t base = 0;                // where the image lies
+    void* memory = nullptr;  // the allocation, which may begin before the image
+    std::uint64_t base = 0;  // where the image lies
     std::uint64_t size = 0;
-    std::int64_t delta = 0;                // load address minus linked address
+    std::int64_t delta = 0;  // load address minus linked address
     const std::byte* file = nullptr;
     std::uint64_t file_size = 0;
     std::string uri;
@@ -56,7 +56,7 @@ struct ExecutableObject {
     abi::Profile profile = abi::PROFILE_FULL;
     abi::FloatRounding rounding = abi::ROUNDING_DEFAULT;
     std::vector<std::unique_ptr<SymbolObject>> symbols;
-    std::unordered_multimap<std::string_view, SymbolObject*> by_name;   // keys live in the symbols
+    std::unordered_multimap<std::string_view, SymbolObject*> by_name;  // keys live in the symbols
     std::vector<std::unique_ptr<LoadedObject>> objects;
 };
 
@@ -101,8 +101,8 @@ private:
     std::mutex mutex_;
     std::map<ExecutableObject*, std::unique_ptr<ExecutableObject>> executables_;
     std::map<ReaderObject*, std::unique_ptr<ReaderObject>> readers_;
-    std::unordered_set<const SymbolObject*> symbols_;   // all that live: libraries have thousands
-    std::unordered_map<std::uint64_t, std::string> kernels_;      // descriptor address -> name
+    std::unordered_set<const SymbolObject*> symbols_;         // all that live: libraries have thousands
+    std::unordered_map<std::uint64_t, std::string> kernels_;  // descriptor address -> name
 };
 
 }  // namespace vgpu::hsa

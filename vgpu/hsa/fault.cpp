@@ -74,7 +74,7 @@ bool FaultDesk::report(const AgentObject& agent, const core::Fault& fault) {
             event.event_type = abi::GPU_HW_EXCEPTION_EVENT;
             event.hw_exception = {agent.handle(), 1, 1};
             break;
-        default: return false;   // such faults concern their queue only
+        default: return false;  // such faults concern their queue only
     }
     std::vector<std::pair<abi::SystemEventCallback, void*>> told;
     {

@@ -71,7 +71,7 @@ std::optional<std::uint64_t> DeviceHeap::take(std::uint64_t size, std::uint64_t 
     std::optional<std::uint64_t> offset;
     for (const std::uint64_t from : {cursor_, std::uint64_t{0}}) {
         auto hole = free_.upper_bound(from);
-        hole = hole == free_.begin() ? hole : std::prev(hole);     // it may reach past `from`
+        hole = hole == free_.begin() ? hole : std::prev(hole);  // it may reach past `from`
         for (; hole != free_.end() && !offset; ++hole) {
             offset = fits(hole, from);
             found = hole;

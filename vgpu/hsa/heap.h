@@ -44,7 +44,10 @@ public:
     void give(std::uint64_t offset);
 
 private:
-    struct Piece { std::uint64_t size; std::uint64_t guard; };
+    struct Piece {
+        std::uint64_t size;
+        std::uint64_t guard;
+    };
 
     const std::uint64_t capacity_;
     std::uint64_t window_ = 0;
@@ -52,8 +55,8 @@ private:
     int file_ = -1;
     mutable std::mutex mutex_;
     std::uint64_t used_ = 0;
-    std::uint64_t cursor_ = 0;                       // where the last search ended
-    std::map<std::uint64_t, std::uint64_t> free_;    // offset -> size
+    std::uint64_t cursor_ = 0;                     // where the last search ended
+    std::map<std::uint64_t, std::uint64_t> free_;  // offset -> size
     std::map<std::uint64_t, Piece> taken_;
 };
 

@@ -58,7 +58,7 @@ std::uint32_t host_processors() { return static_cast<std::uint32_t>(get_nprocs()
 
 constexpr std::uint32_t kMaxGroup = 1024;
 constexpr std::uint32_t kMaxGrid = 0xFFFFFFFF;
-constexpr std::uint32_t kFamilyNavi = 143;    // AMDGPU_FAMILY_NV of the kernel's amdgpu_drm.h
+constexpr std::uint32_t kFamilyNavi = 143;  // AMDGPU_FAMILY_NV of the kernel's amdgpu_drm.h
 constexpr std::uint64_t kScratchLimit = 1ULL << 30;
 
 // Registers that a program writes to flush the bus interface; here they do nothing.
@@ -69,103 +69,218 @@ std::uint32_t flush_registers[2];
     id, #id, []([[maybe_unused]] const AgentObject& agent, [[maybe_unused]] const Runtime& runtime, void* out)
 
 constexpr AgentItem kAgentItems[] = {
-    {ITEM(AGENT_INFO_NAME) { put_text(out, agent.is_gpu() ? kGfxName : marketing_name(agent), 64); }},
-    {ITEM(AGENT_INFO_VENDOR_NAME) { put_text(out, agent.is_gpu() ? "AMD" : "CPU", 64); }},
-    {ITEM(AGENT_INFO_FEATURE) { put<std::uint32_t>(out, GPU(std::uint32_t{AGENT_FEATURE_KERNEL_DISPATCH})); }},
-    {ITEM(AGENT_INFO_MACHINE_MODEL) { put<std::uint32_t>(out, 1); }},
-    {ITEM(AGENT_INFO_PROFILE) { put<std::uint32_t>(out, agent.is_gpu() ? PROFILE_BASE : PROFILE_FULL); }},
-    {ITEM(AGENT_INFO_DEFAULT_FLOAT_ROUNDING_MODE) { put<std::uint32_t>(out, ROUNDING_NEAR); }},
-    {ITEM(AGENT_INFO_BASE_PROFILE_DEFAULT_FLOAT_ROUNDING_MODES) { put<std::uint32_t>(out, GPU(1U << ROUNDING_NEAR)); }},
-    {ITEM(AGENT_INFO_FAST_F16_OPERATION) { put<bool>(out, agent.is_gpu()); }},
-    {ITEM(AGENT_INFO_WAVEFRONT_SIZE) { put<std::uint32_t>(out, GPU(kWaveSize)); }},
-    {ITEM(AGENT_INFO_WORKGROUP_MAX_DIM) {
-        const auto limit = static_cast<std::uint16_t>(GPU(kMaxGroup));
-        const std::uint16_t limits[3] = {limit, limit, limit};
-        std::memcpy(out, limits, sizeof(limits));
-    }},
-    {ITEM(AGENT_INFO_WORKGROUP_MAX_SIZE) { put<std::uint32_t>(out, GPU(kMaxGroup)); }},
-    {ITEM(AGENT_INFO_GRID_MAX_DIM) { put(out, Dim3{GPU(kMaxGrid), GPU(kMaxGrid), GPU(kMaxGrid)}); }},
-    {ITEM(AGENT_INFO_GRID_MAX_SIZE) { put<std::uint32_t>(out, GPU(kMaxGrid)); }},
-    {ITEM(AGENT_INFO_FBARRIER_MAX_SIZE) { put<std::uint32_t>(out, GPU(32U)); }},
-    {ITEM(AGENT_INFO_QUEUES_MAX) { put<std::uint32_t>(out, GPU(128U)); }},
-    {ITEM(AGENT_INFO_QUEUE_MIN_SIZE) { put<std::uint32_t>(out, GPU(64U)); }},
-    {ITEM(AGENT_INFO_QUEUE_MAX_SIZE) { put<std::uint32_t>(out, GPU(131072U)); }},
-    {ITEM(AGENT_INFO_QUEUE_TYPE) { put<std::uint32_t>(out, QUEUE_TYPE_MULTI); }},
-    {ITEM(AGENT_INFO_NODE) { put<std::uint32_t>(out, agent.node); }},
-    {ITEM(AGENT_INFO_DEVICE) { put<std::uint32_t>(out, agent.is_gpu() ? DEVICE_TYPE_GPU : DEVICE_TYPE_CPU); }},
-    {ITEM(AGENT_INFO_CACHE_SIZE) {
-        const std::uint32_t sizes[4] = {agent.is_gpu() ? agent.device->card.l1_bytes : 32768,
-                                        agent.is_gpu() ? agent.device->card.l2_bytes : 0, 0, 0};
-        std::memcpy(out, sizes, sizeof(sizes));
-    }},
-    {ITEM(AGENT_INFO_ISA) { put<Isa>(out, agent.is_gpu() ? gfx1010_isa() : Isa{0}); }},
-    {ITEM(AGENT_INFO_EXTENSIONS) {
-        std::uint8_t bits[128] = {};
-        if (agent.is_gpu()) {
-            bits[EXTENSION_IMAGES / 8] |= static_cast<std::uint8_t>(1U << EXTENSION_IMAGES % 8);
-            bits[EXTENSION_AMD_LOADER / 8] |= static_cast<std::uint8_t>(1U << EXTENSION_AMD_LOADER % 8);
-        }
-        std::memcpy(out, bits, sizeof(bits));
-    }},
-    {ITEM(AGENT_INFO_VERSION_MAJOR) { put<std::uint16_t>(out, 1); }},
-    {ITEM(AGENT_INFO_VERSION_MINOR) { put<std::uint16_t>(out, 1); }},
-    {ITEM(AMD_AGENT_INFO_CHIP_ID) { put<std::uint32_t>(out, GPU(agent.device->card.chip_id)); }},
-    {ITEM(AMD_AGENT_INFO_CACHELINE_SIZE) { put<std::uint32_t>(out, agent.is_gpu() ? kCachelineBytes : 64); }},
-    {ITEM(AMD_AGENT_INFO_COMPUTE_UNIT_COUNT) {
-        put<std::uint32_t>(out, agent.is_gpu() ? agent.device->card.cus : host_processors());
-    }},
-    {ITEM(AMD_AGENT_INFO_MAX_CLOCK_FREQUENCY) { put<std::uint32_t>(out, GPU(agent.device->card.engine_mhz)); }},
-    {ITEM(AMD_AGENT_INFO_DRIVER_NODE_ID) { put<std::uint32_t>(out, agent.node); }},
-    {ITEM(AMD_AGENT_INFO_MAX_ADDRESS_WATCH_POINTS) { put<std::uint32_t>(out, GPU(4U)); }},
-    {ITEM(AMD_AGENT_INFO_BDFID) { put<std::uint32_t>(out, agent.is_gpu() ? (agent.node + 2) << 8 : 0); }},
-    {ITEM(AMD_AGENT_INFO_MEMORY_WIDTH) { put<std::uint32_t>(out, GPU(agent.device->card.memory_bits)); }},
-    {ITEM(AMD_AGENT_INFO_MEMORY_MAX_FREQUENCY) { put<std::uint32_t>(out, GPU(agent.device->card.memory_mhz)); }},
-    {ITEM(AMD_AGENT_INFO_PRODUCT_NAME) { put_text(out, marketing_name(agent), 64); }},
-    {ITEM(AMD_AGENT_INFO_MAX_WAVES_PER_CU) { put<std::uint32_t>(out, GPU(kWavesPerCu)); }},
-    {ITEM(AMD_AGENT_INFO_NUM_SIMDS_PER_CU) { put<std::uint32_t>(out, GPU(kSimdsPerCu)); }},
-    {ITEM(AMD_AGENT_INFO_NUM_SHADER_ENGINES) { put<std::uint32_t>(out, GPU(agent.device->card.shader_engines)); }},
-    {ITEM(AMD_AGENT_INFO_NUM_SHADER_ARRAYS_PER_SE) {
-        put<std::uint32_t>(out, GPU(agent.device->card.arrays_per_engine));
-    }},
-    {ITEM(AMD_AGENT_INFO_HDP_FLUSH) {
-        put(out, agent.is_gpu() ? HdpFlush{&flush_registers[0], &flush_registers[1]} : HdpFlush{});
-    }},
-    {ITEM(AMD_AGENT_INFO_DOMAIN) { put<std::uint32_t>(out, 0); }},
-    {ITEM(AMD_AGENT_INFO_COOPERATIVE_QUEUES) { put<bool>(out, agent.is_gpu()); }},
-    {ITEM(AMD_AGENT_INFO_UUID) { put_text(out, uuid(agent), 21); }},
-    {ITEM(AMD_AGENT_INFO_ASIC_REVISION) { put<std::uint32_t>(out, GPU(2U)); }},
-    {ITEM(AMD_AGENT_INFO_SVM_DIRECT_HOST_ACCESS) { put<bool>(out, !agent.is_gpu()); }},
-    {ITEM(AMD_AGENT_INFO_COOPERATIVE_COMPUTE_UNIT_COUNT) { put<std::uint32_t>(out, GPU(agent.device->card.cus)); }},
-    {ITEM(AMD_AGENT_INFO_MEMORY_AVAIL) {
-        put<std::uint64_t>(out, GPU(agent.device->heap.capacity() - agent.device->heap.used()));
-    }},
-    {ITEM(AMD_AGENT_INFO_TIMESTAMP_FREQUENCY) {
-        put<std::uint64_t>(out, agent.is_gpu() ? kGpuClockHz : kTimestampHz);
-    }},
-    {ITEM(AMD_AGENT_INFO_ASIC_FAMILY_ID) { put<std::uint32_t>(out, GPU(kFamilyNavi)); }},
-    {ITEM(AMD_AGENT_INFO_UCODE_VERSION) { put<std::uint32_t>(out, GPU(144U)); }},
-    {ITEM(AMD_AGENT_INFO_SDMA_UCODE_VERSION) { put<std::uint32_t>(out, GPU(35U)); }},
-    {ITEM(AMD_AGENT_INFO_NUM_SDMA_ENG) { put<std::uint32_t>(out, GPU(2U)); }},
-    {ITEM(AMD_AGENT_INFO_NUM_SDMA_XGMI_ENG) { put<std::uint32_t>(out, 0); }},
-    {ITEM(AMD_AGENT_INFO_IOMMU_SUPPORT) { put<std::uint32_t>(out, 0); }},
-    {ITEM(AMD_AGENT_INFO_NUM_XCC) { put<std::uint32_t>(out, GPU(1U)); }},
-    {ITEM(AMD_AGENT_INFO_DRIVER_UID) { put<std::uint32_t>(out, agent.is_gpu() ? 128 + agent.device->index : 0); }},
-    {ITEM(AMD_AGENT_INFO_NEAREST_CPU) { put<Agent>(out, agent.is_gpu() ? runtime.host().handle() : agent.handle()); }},
-    {ITEM(AMD_AGENT_INFO_MEMORY_PROPERTIES) { put<std::uint64_t>(out, 0); }},
-    {ITEM(AMD_AGENT_INFO_AQL_EXTENSIONS) { put<std::uint64_t>(out, 0); }},
-    {ITEM(AMD_AGENT_INFO_SCRATCH_LIMIT_MAX) { put<std::uint64_t>(out, GPU(kScratchLimit)); }},
-    {ITEM(AMD_AGENT_INFO_SCRATCH_LIMIT_CURRENT) { put<std::uint64_t>(out, GPU(kScratchLimit)); }},
-    {ITEM(AMD_AGENT_INFO_CLOCK_COUNTERS) {
-        const std::uint64_t now = now_ns();
-        put(out, ClockCounters{now / (kTimestampHz / kGpuClockHz), now, now, kTimestampHz});
-    }},
-};
+    {ITEM(AGENT_INFO_NAME){put_text(out, agent.is_gpu() ? kGfxName : marketing_name(agent), 64);
+}  // namespace
+}  // namespace vgpu::hsa
+, {ITEM(AGENT_INFO_VENDOR_NAME){put_text(out, agent.is_gpu() ? "AMD" : "CPU", 64);
+}
+}
+, {ITEM(AGENT_INFO_FEATURE){put<std::uint32_t>(out, GPU(std::uint32_t{AGENT_FEATURE_KERNEL_DISPATCH}));
+}
+}
+, {ITEM(AGENT_INFO_MACHINE_MODEL){put<std::uint32_t>(out, 1);
+}
+}
+, {ITEM(AGENT_INFO_PROFILE){put<std::uint32_t>(out, agent.is_gpu() ? PROFILE_BASE : PROFILE_FULL);
+}
+}
+, {ITEM(AGENT_INFO_DEFAULT_FLOAT_ROUNDING_MODE){put<std::uint32_t>(out, ROUNDING_NEAR);
+}
+}
+, {ITEM(AGENT_INFO_BASE_PROFILE_DEFAULT_FLOAT_ROUNDING_MODES){put<std::uint32_t>(out, GPU(1U << ROUNDING_NEAR));
+}
+}
+, {ITEM(AGENT_INFO_FAST_F16_OPERATION){put<bool>(out, agent.is_gpu());
+}
+}
+, {ITEM(AGENT_INFO_WAVEFRONT_SIZE){put<std::uint32_t>(out, GPU(kWaveSize));
+}
+}
+, {ITEM(AGENT_INFO_WORKGROUP_MAX_DIM){const auto limit = static_cast<std::uint16_t>(GPU(kMaxGroup));
+const std::uint16_t limits[3] = {limit, limit, limit};
+std::memcpy(out, limits, sizeof(limits));
+}
+}
+, {ITEM(AGENT_INFO_WORKGROUP_MAX_SIZE){put<std::uint32_t>(out, GPU(kMaxGroup));
+}
+}
+, {ITEM(AGENT_INFO_GRID_MAX_DIM){put(out, Dim3{GPU(kMaxGrid), GPU(kMaxGrid), GPU(kMaxGrid)});
+}
+}
+, {ITEM(AGENT_INFO_GRID_MAX_SIZE){put<std::uint32_t>(out, GPU(kMaxGrid));
+}
+}
+, {ITEM(AGENT_INFO_FBARRIER_MAX_SIZE){put<std::uint32_t>(out, GPU(32U));
+}
+}
+, {ITEM(AGENT_INFO_QUEUES_MAX){put<std::uint32_t>(out, GPU(128U));
+}
+}
+, {ITEM(AGENT_INFO_QUEUE_MIN_SIZE){put<std::uint32_t>(out, GPU(64U));
+}
+}
+, {ITEM(AGENT_INFO_QUEUE_MAX_SIZE){put<std::uint32_t>(out, GPU(131072U));
+}
+}
+, {ITEM(AGENT_INFO_QUEUE_TYPE){put<std::uint32_t>(out, QUEUE_TYPE_MULTI);
+}
+}
+, {ITEM(AGENT_INFO_NODE){put<std::uint32_t>(out, agent.node);
+}
+}
+, {ITEM(AGENT_INFO_DEVICE){put<std::uint32_t>(out, agent.is_gpu() ? DEVICE_TYPE_GPU : DEVICE_TYPE_CPU);
+}
+}
+, {ITEM(AGENT_INFO_CACHE_SIZE){const std::uint32_t sizes[4] = {agent.is_gpu() ? agent.device->card.l1_bytes : 32768,
+                                                               agent.is_gpu() ? agent.device->card.l2_bytes : 0, 0, 0};
+std::memcpy(out, sizes, sizeof(sizes));
+}
+}
+, {ITEM(AGENT_INFO_ISA){put<Isa>(out, agent.is_gpu() ? gfx1010_isa() : Isa{0});
+}
+}
+, {ITEM(AGENT_INFO_EXTENSIONS){std::uint8_t bits[128] = {};
+if (agent.is_gpu()) {
+    bits[EXTENSION_IMAGES / 8] |= static_cast<std::uint8_t>(1U << EXTENSION_IMAGES % 8);
+    bits[EXTENSION_AMD_LOADER / 8] |= static_cast<std::uint8_t>(1U << EXTENSION_AMD_LOADER % 8);
+}
+std::memcpy(out, bits, sizeof(bits));
+}
+}
+, {ITEM(AGENT_INFO_VERSION_MAJOR){put<std::uint16_t>(out, 1);
+}
+}
+, {ITEM(AGENT_INFO_VERSION_MINOR){put<std::uint16_t>(out, 1);
+}
+}
+, {ITEM(AMD_AGENT_INFO_CHIP_ID){put<std::uint32_t>(out, GPU(agent.device->card.chip_id));
+}
+}
+, {ITEM(AMD_AGENT_INFO_CACHELINE_SIZE){put<std::uint32_t>(out, agent.is_gpu() ? kCachelineBytes : 64);
+}
+}
+, {ITEM(AMD_AGENT_INFO_COMPUTE_UNIT_COUNT){
+      put<std::uint32_t>(out, agent.is_gpu() ? agent.device->card.cus : host_processors());
+}
+}
+, {ITEM(AMD_AGENT_INFO_MAX_CLOCK_FREQUENCY){put<std::uint32_t>(out, GPU(agent.device->card.engine_mhz));
+}
+}
+, {ITEM(AMD_AGENT_INFO_DRIVER_NODE_ID){put<std::uint32_t>(out, agent.node);
+}
+}
+, {ITEM(AMD_AGENT_INFO_MAX_ADDRESS_WATCH_POINTS){put<std::uint32_t>(out, GPU(4U));
+}
+}
+, {ITEM(AMD_AGENT_INFO_BDFID){put<std::uint32_t>(out, agent.is_gpu() ? (agent.node + 2) << 8 : 0);
+}
+}
+, {ITEM(AMD_AGENT_INFO_MEMORY_WIDTH){put<std::uint32_t>(out, GPU(agent.device->card.memory_bits));
+}
+}
+, {ITEM(AMD_AGENT_INFO_MEMORY_MAX_FREQUENCY){put<std::uint32_t>(out, GPU(agent.device->card.memory_mhz));
+}
+}
+, {ITEM(AMD_AGENT_INFO_PRODUCT_NAME){put_text(out, marketing_name(agent), 64);
+}
+}
+, {ITEM(AMD_AGENT_INFO_MAX_WAVES_PER_CU){put<std::uint32_t>(out, GPU(kWavesPerCu));
+}
+}
+, {ITEM(AMD_AGENT_INFO_NUM_SIMDS_PER_CU){put<std::uint32_t>(out, GPU(kSimdsPerCu));
+}
+}
+, {ITEM(AMD_AGENT_INFO_NUM_SHADER_ENGINES){put<std::uint32_t>(out, GPU(agent.device->card.shader_engines));
+}
+}
+, {ITEM(AMD_AGENT_INFO_NUM_SHADER_ARRAYS_PER_SE){put<std::uint32_t>(out, GPU(agent.device->card.arrays_per_engine));
+}
+}
+, {ITEM(AMD_AGENT_INFO_HDP_FLUSH){
+      put(out, agent.is_gpu() ? HdpFlush{&flush_registers[0], &flush_registers[1]} : HdpFlush{});
+}
+}
+, {ITEM(AMD_AGENT_INFO_DOMAIN){put<std::uint32_t>(out, 0);
+}
+}
+, {ITEM(AMD_AGENT_INFO_COOPERATIVE_QUEUES){put<bool>(out, agent.is_gpu());
+}
+}
+, {ITEM(AMD_AGENT_INFO_UUID){put_text(out, uuid(agent), 21);
+}
+}
+, {ITEM(AMD_AGENT_INFO_ASIC_REVISION){put<std::uint32_t>(out, GPU(2U));
+}
+}
+, {ITEM(AMD_AGENT_INFO_SVM_DIRECT_HOST_ACCESS){put<bool>(out, !agent.is_gpu());
+}
+}
+, {ITEM(AMD_AGENT_INFO_COOPERATIVE_COMPUTE_UNIT_COUNT){put<std::uint32_t>(out, GPU(agent.device->card.cus));
+}
+}
+, {ITEM(AMD_AGENT_INFO_MEMORY_AVAIL){
+      put<std::uint64_t>(out, GPU(agent.device->heap.capacity() - agent.device->heap.used()));
+}
+}
+, {ITEM(AMD_AGENT_INFO_TIMESTAMP_FREQUENCY){put<std::uint64_t>(out, agent.is_gpu() ? kGpuClockHz : kTimestampHz);
+}
+}
+, {ITEM(AMD_AGENT_INFO_ASIC_FAMILY_ID){put<std::uint32_t>(out, GPU(kFamilyNavi));
+}
+}
+, {ITEM(AMD_AGENT_INFO_UCODE_VERSION){put<std::uint32_t>(out, GPU(144U));
+}
+}
+, {ITEM(AMD_AGENT_INFO_SDMA_UCODE_VERSION){put<std::uint32_t>(out, GPU(35U));
+}
+}
+, {ITEM(AMD_AGENT_INFO_NUM_SDMA_ENG){put<std::uint32_t>(out, GPU(2U));
+}
+}
+, {ITEM(AMD_AGENT_INFO_NUM_SDMA_XGMI_ENG){put<std::uint32_t>(out, 0);
+}
+}
+, {ITEM(AMD_AGENT_INFO_IOMMU_SUPPORT){put<std::uint32_t>(out, 0);
+}
+}
+, {ITEM(AMD_AGENT_INFO_NUM_XCC){put<std::uint32_t>(out, GPU(1U));
+}
+}
+, {ITEM(AMD_AGENT_INFO_DRIVER_UID){put<std::uint32_t>(out, agent.is_gpu() ? 128 + agent.device->index : 0);
+}
+}
+, {ITEM(AMD_AGENT_INFO_NEAREST_CPU){put<Agent>(out, agent.is_gpu() ? runtime.host().handle() : agent.handle());
+}
+}
+, {ITEM(AMD_AGENT_INFO_MEMORY_PROPERTIES){put<std::uint64_t>(out, 0);
+}
+}
+, {ITEM(AMD_AGENT_INFO_AQL_EXTENSIONS){put<std::uint64_t>(out, 0);
+}
+}
+, {ITEM(AMD_AGENT_INFO_SCRATCH_LIMIT_MAX){put<std::uint64_t>(out, GPU(kScratchLimit));
+}
+}
+, {ITEM(AMD_AGENT_INFO_SCRATCH_LIMIT_CURRENT){put<std::uint64_t>(out, GPU(kScratchLimit));
+}
+}
+, {ITEM(AMD_AGENT_INFO_CLOCK_COUNTERS){const std::uint64_t now = now_ns();
+put(out, ClockCounters{now / (kTimestampHz / kGpuClockHz), now, now, kTimestampHz});
+}
+}
+,
+}
+;
 
 #undef ITEM
 #undef GPU
 
-struct StatusItem { Status status; const char* text; };
-#define STATUS(name, meaning) StatusItem{STATUS_##name, "HSA_STATUS_" #name ": " meaning}
+struct StatusItem {
+    Status status;
+    const char* text;
+};
+#define STATUS(name, meaning) \
+    StatusItem { STATUS_##name, "HSA_STATUS_" #name ": " meaning }
 constexpr StatusItem kStatusItems[] = {
     STATUS(SUCCESS, "done."),
     STATUS(INFO_BREAK, "a traversal was ended by its callback."),
@@ -214,7 +329,11 @@ constexpr StatusItem kStatusItems[] = {
 
 // The card's limits, one to three dwords each. HIP takes its row pitch from here, so they
 // are told although images themselves are declined (api_declined.cpp).
-struct ImageLimit { std::uint32_t id; std::uint32_t count; std::uint32_t values[3]; };
+struct ImageLimit {
+    std::uint32_t id;
+    std::uint32_t count;
+    std::uint32_t values[3];
+};
 constexpr ImageLimit kImageLimits[] = {
     {EXT_AGENT_INFO_IMAGE_1D_MAX_ELEMENTS, 1, {16384}},
     {EXT_AGENT_INFO_IMAGE_1DA_MAX_ELEMENTS, 1, {16384}},
@@ -236,7 +355,9 @@ Status unknown(const char* function, std::uint32_t id) {
     return STATUS_ERROR_INVALID_ARGUMENT;
 }
 
-struct IsaObject { std::string_view name; };
+struct IsaObject {
+    std::string_view name;
+};
 constexpr IsaObject kIsa{kIsaName};
 
 }  // namespace
@@ -376,7 +497,7 @@ abi::Status agent_pool_info(const AgentObject& agent, const Pool& pool, std::uin
             } else if (own) {
                 access = POOL_ACCESS_ALLOWED_BY_DEFAULT;
             } else if (!agent.is_gpu()) {
-                access = POOL_ACCESS_NEVER_ALLOWED;   // no large BAR: the host does not see the card's memory
+                access = POOL_ACCESS_NEVER_ALLOWED;  // no large BAR: the host does not see the card's memory
             }
             put<std::uint32_t>(out, access);
             return STATUS_SUCCESS;
@@ -385,8 +506,8 @@ abi::Status agent_pool_info(const AgentObject& agent, const Pool& pool, std::uin
         case AGENT_POOL_INFO_LINK_INFO:
             if (!own) {
                 LinkInfo link{};
-                link.max_bandwidth = 32000;          // MB/s: PCIe 4.0 x16
-                link.atomic_support_32bit = true;    // without them hostcall (device printf) is refused
+                link.max_bandwidth = 32000;        // MB/s: PCIe 4.0 x16
+                link.atomic_support_32bit = true;  // without them hostcall (device printf) is refused
                 link.atomic_support_64bit = true;
                 link.coherent_support = true;
                 link.link_type = LINK_TYPE_PCIE;

@@ -90,8 +90,7 @@ Status loaded_code_object_get_info(LoadedCodeObject handle, std::uint32_t attrib
             case LOADED_CODE_OBJECT_INFO_LOAD_DELTA: return give(value, object->delta);
             case LOADED_CODE_OBJECT_INFO_LOAD_BASE: return give(value, object->base);
             case LOADED_CODE_OBJECT_INFO_LOAD_SIZE: return give(value, object->size);
-            case LOADED_CODE_OBJECT_INFO_URI_LENGTH:
-                return give(value, static_cast<std::uint32_t>(object->uri.size()));
+            case LOADED_CODE_OBJECT_INFO_URI_LENGTH: return give(value, static_cast<std::uint32_t>(object->uri.size()));
             case LOADED_CODE_OBJECT_INFO_URI:
                 std::memcpy(value, object->uri.data(), object->uri.size());
                 return STATUS_SUCCESS;
@@ -135,12 +134,8 @@ Status iterate_executables(Status (*callback)(Executable, void*), void* data) {
     });
 }
 
-constexpr LoaderTable kTable{query_host_address,
-                             query_segment_descriptors,
-                             query_executable,
-                             iterate_loaded_code_objects,
-                             loaded_code_object_get_info,
-                             reader_from_file,
+constexpr LoaderTable kTable{query_host_address,          query_segment_descriptors,   query_executable,
+                             iterate_loaded_code_objects, loaded_code_object_get_info, reader_from_file,
                              iterate_executables};
 
 }  // namespace

@@ -90,9 +90,8 @@ void Memory::conceal(const Allocation& allocation, DeviceMask mask, bool freed) 
         device->space.remove(allocation.base);
         if (remember) {
             device->space.add(allocation.base, allocation.size, flags, label, allocation.story);
-            device->space.add(allocation.base + allocation.size,
-                              allocation.mapped - allocation.size + allocation.guard, flags | Space::RedZone,
-                              "red zone behind " + label);
+            device->space.add(allocation.base + allocation.size, allocation.mapped - allocation.size + allocation.guard,
+                              flags | Space::RedZone, "red zone behind " + label);
         }
         if ((allocation.access & Space::Code) != 0) {
             device->engine.invalidate_code(allocation.base, allocation.mapped);
@@ -104,7 +103,8 @@ void Memory::conceal(const Allocation& allocation, DeviceMask mask, bool freed) 
 void Memory::quarantine(const Allocation& gone) {
     const std::uint64_t base = gone.base - gone.guard;
     const std::uint64_t size = gone.mapped + 2 * gone.guard;
-    mmap(reinterpret_cast<void*>(base), size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+    mmap(reinterpret_cast<void*>(base), size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+         0);
     const std::lock_guard lock(mutex_);
     quarantine_.push_back({base, size, gone.base});
     quarantined_ += size;
@@ -370,9 +370,8 @@ abi::Status Memory::forget_release(const void* ptr, abi::DeallocationCallback ca
 }
 
 bool Memory::reachable(const void* ptr, std::uint64_t size, bool write) const {
-    return std::any_of(devices_.begin(), devices_.end(), [&](const Device* device) {
-        return device->space.contains(address_of(ptr), size, write);
-    });
+    return std::any_of(devices_.begin(), devices_.end(),
+                       [&](const Device* device) { return device->space.contains(address_of(ptr), size, write); });
 }
 
 bool Memory::plausible(const void* ptr, std::uint64_t size) const {

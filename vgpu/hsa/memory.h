@@ -21,22 +21,22 @@ struct Allocation {
     enum class Kind { Device, Host, Shared, Virtual };
     struct Notice {
         abi::DeallocationCallback callback;
-        void* ptr;                         // as it was registered: anywhere in the allocation
+        void* ptr;  // as it was registered: anywhere in the allocation
         void* data;
     };
 
     std::uint64_t base = 0;
-    std::uint64_t size = 0;                // as asked for
-    std::uint64_t mapped = 0;              // in whole pages
-    std::uint64_t guard = 0;               // strict mode: bytes behind it (host: before it too) that nobody may touch
+    std::uint64_t size = 0;    // as asked for
+    std::uint64_t mapped = 0;  // in whole pages
+    std::uint64_t guard = 0;   // strict mode: bytes behind it (host: before it too) that nobody may touch
     Kind kind = Kind::Host;
     const Pool* pool = nullptr;
-    Device* owner = nullptr;               // whose memory it is; nullptr: the host's
-    std::uint64_t offset = 0;              // in the owner's heap file
+    Device* owner = nullptr;   // whose memory it is; nullptr: the host's
+    std::uint64_t offset = 0;  // in the owner's heap file
     DeviceMask visible = 0;
-    std::uint32_t access = 0;              // core::AddressSpace::Flags for those that see it
+    std::uint32_t access = 0;  // core::AddressSpace::Flags for those that see it
     std::string label;
-    std::string story;                     // strict mode: who made and freed it
+    std::string story;  // strict mode: who made and freed it
     void* user_data = nullptr;
     std::vector<Notice> on_release;
 };
@@ -104,12 +104,12 @@ public:
 private:
     struct Pin {
         std::uint64_t size;
-        bool counted;   // false: it lies in an allocation, which is visible anyway
+        bool counted;  // false: it lies in an allocation, which is visible anyway
     };
 
     struct Quarantined {
-        std::uint64_t base, size;   // with the guards
-        std::uint64_t freed;        // where its range in the cards' spaces begins
+        std::uint64_t base, size;  // with the guards
+        std::uint64_t freed;       // where its range in the cards' spaces begins
     };
 
     std::string place_and_time(const Device* owner) const;
@@ -125,7 +125,7 @@ private:
     std::map<std::uint64_t, Allocation> allocations_;
     std::multimap<std::uint64_t, Pin> pins_;
     PinnedPages pages_;
-    std::deque<Quarantined> quarantine_;   // freed host memory, the oldest first
+    std::deque<Quarantined> quarantine_;  // freed host memory, the oldest first
     std::uint64_t quarantined_ = 0;
 };
 

@@ -14,7 +14,7 @@ namespace vgpu::hsa {
 namespace {
 
 struct Search {
-    const void* own = nullptr;   // where this library is loaded
+    const void* own = nullptr;  // where this library is loaded
     unsigned depth = 0;
     std::string found;
 };
@@ -36,11 +36,12 @@ _Unwind_Reason_Code look(_Unwind_Context* context, void* data) {
         return _URC_END_OF_STACK;
     }
     // The return address may be that of the next line: one less lies in the call.
-    if (dladdr(reinterpret_cast<void*>(ip - 1), &info) == 0 || info.dli_fbase == search.own || info.dli_fname == nullptr) {
+    if (dladdr(reinterpret_cast<void*>(ip - 1), &info) == 0 || info.dli_fbase == search.own ||
+        info.dli_fname == nullptr) {
         return _URC_NO_REASON;
     }
     std::string_view file = info.dli_fname;
-    file.remove_prefix(file.rfind('/') + 1);   // npos + 1 is 0
+    file.remove_prefix(file.rfind('/') + 1);  // npos + 1 is 0
     if (file.starts_with("libamdhip64.") || file.starts_with("libhsa-runtime64.")) {
         return _URC_NO_REASON;
     }

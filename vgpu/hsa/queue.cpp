@@ -14,8 +14,8 @@ namespace vgpu::hsa {
 namespace {
 
 constexpr std::uint64_t kForever = ~0ULL;
-constexpr std::uint64_t kIdlePollNs = 200'000'000;     // doorbells are rung through this layer
-constexpr std::uint64_t kPacketPollNs = 50'000;        // a packet that is being written
+constexpr std::uint64_t kIdlePollNs = 200'000'000;  // doorbells are rung through this layer
+constexpr std::uint64_t kPacketPollNs = 50'000;     // a packet that is being written
 constexpr std::uint64_t kPacketBytes = 64;
 constexpr std::uint32_t kMaxGroup = 1024;
 
@@ -41,7 +41,12 @@ abi::Status refusal(const abi::KernelDispatchPacket& packet, const core::LaunchI
 QueueObject::QueueObject(const AgentObject& agent, abi::AmdQueue* amd, void* ring, std::uint32_t size,
                          abi::QueueType type, abi::QueueCallback callback, void* data, SignalSlot* doorbell,
                          std::uint64_t id, QueueServices services)
-    : agent_(agent), amd_(amd), ring_(ring), callback_(callback), data_(data), doorbell_(doorbell),
+    : agent_(agent),
+      amd_(amd),
+      ring_(ring),
+      callback_(callback),
+      data_(data),
+      doorbell_(doorbell),
       services_(std::move(services)) {
     amd->hsa_queue.type = type;
     amd->hsa_queue.features = abi::AGENT_FEATURE_KERNEL_DISPATCH;
@@ -72,7 +77,7 @@ QueueObject::~QueueObject() {
 
 void QueueObject::halt() {
     stopping_ = true;
-    store_signal(*doorbell_, load_signal(*doorbell_) + 1);   // wakes the thread
+    store_signal(*doorbell_, load_signal(*doorbell_) + 1);  // wakes the thread
 }
 
 void QueueObject::run() {
@@ -92,7 +97,7 @@ void QueueObject::run() {
             continue;
         }
         if (process(next) != Outcome::Done) {
-            return;   // the packet stays where it is: neither done nor gone
+            return;  // the packet stays where it is: neither done nor gone
         }
         ++next;
     }
@@ -129,8 +134,7 @@ QueueObject::Outcome QueueObject::process(std::uint64_t index) {
     std::memcpy(&barrier_packet, slot, sizeof(barrier_packet));
     std::memcpy(&value_packet, slot, sizeof(value_packet));
     switch (packet.header & 0xFF) {
-        case abi::PACKET_TYPE_KERNEL_DISPATCH:
-            return dispatch(packet, reinterpret_cast<std::uint64_t>(slot), index);
+        case abi::PACKET_TYPE_KERNEL_DISPATCH: return dispatch(packet, reinterpret_cast<std::uint64_t>(slot), index);
         case abi::PACKET_TYPE_BARRIER_AND: return barrier(barrier_packet, true);
         case abi::PACKET_TYPE_BARRIER_OR: return barrier(barrier_packet, false);
         case abi::PACKET_TYPE_VENDOR_SPECIFIC:
@@ -179,14 +183,14 @@ QueueObject::Outcome QueueObject::dispatch(const abi::KernelDispatchPacket& pack
         return Outcome::Done;
     }
     if (stopping_) {
-        return Outcome::Stopped;   // the layer is shutting down and ended the kernel itself
+        return Outcome::Stopped;  // the layer is shutting down and ended the kernel itself
     }
     services_.before_callback();
     if (services_.desk->report(agent_, *fault)) {
         return Outcome::Failed;
     }
     if (callback_ == nullptr) {
-        std::abort();   // nobody listens, as in the real runtime; the text is out
+        std::abort();  // nobody listens, as in the real runtime; the text is out
     }
     const bool refused = fault->kind == core::Fault::Kind::BadLaunch;
     callback_(refused ? refusal(packet, launch, agent_.device->space) : queue_status(fault->kind), &amd_->hsa_queue,

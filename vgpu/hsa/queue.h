@@ -20,7 +20,7 @@ namespace vgpu::hsa {
 struct QueueServices {
     FaultDesk* desk = nullptr;
     std::function<std::string(std::uint64_t descriptor)> kernel_name;
-    std::function<void()> before_callback;      // a fault may end the process: last words
+    std::function<void()> before_callback;  // a fault may end the process: last words
 };
 
 class QueueObject {

@@ -22,7 +22,7 @@ struct State {
     std::atomic<Runtime*> current{nullptr};
     std::atomic<bool> statistics_written{false};
     bool exit_hook = false;
-    pid_t owner = 0;          // the process whose threads the runtime has
+    pid_t owner = 0;  // the process whose threads the runtime has
 };
 
 // Never destroyed: programs call into the layer from their own destructors.
@@ -61,8 +61,8 @@ Config Config::from_environment() {
         char* end = nullptr;
         const unsigned long value = std::strtoul(count, &end, 10);
         if (*end != '\0' || value < 1 || value > kMaxDevices) {
-            config.problem = "VGPU_DEVICES=" + std::string(count) + " is not a number from 1 to " +
-                             std::to_string(kMaxDevices);
+            config.problem =
+                "VGPU_DEVICES=" + std::string(count) + " is not a number from 1 to " + std::to_string(kMaxDevices);
         } else {
             config.devices = static_cast<unsigned>(value);
         }

@@ -26,7 +26,7 @@ struct Config {
     const Card* card = nullptr;
     unsigned devices = 1;
     core::Options engine;
-    std::string problem;      // why the environment cannot be followed; empty: it can
+    std::string problem;  // why the environment cannot be followed; empty: it can
 
     static Config from_environment();
 };
@@ -48,7 +48,7 @@ public:
     // nullptr where the handle is no agent or pool of ours.
     const AgentObject* find(abi::Agent handle) const noexcept;
     const Pool* find(abi::MemoryPool handle) const noexcept;
-    const AgentObject& agent_of(const Device* device) const;   // nullptr: the host
+    const AgentObject& agent_of(const Device* device) const;  // nullptr: the host
     // The cards among some agents; false where one of them is no agent.
     bool mask_of(const abi::Agent* agents, std::uint64_t count, DeviceMask& mask) const noexcept;
 
@@ -73,7 +73,7 @@ private:
 
     const Config config_;
     std::vector<std::unique_ptr<Device>> devices_;
-    std::vector<std::unique_ptr<AgentObject>> agents_;     // the host first
+    std::vector<std::unique_ptr<AgentObject>> agents_;  // the host first
     std::unique_ptr<Memory> memory_;
     std::unique_ptr<VirtualMemory> virtual_memory_;
     std::unique_ptr<Executables> executables_;

@@ -35,8 +35,9 @@ abi::Status Memory::share(const void* ptr, std::uint64_t size, abi::IpcMemory* h
     if (skip % kPageBytes != 0 || size == 0 || size > allocation->mapped - skip) {
         return abi::STATUS_ERROR_INVALID_ARGUMENT;
     }
-    const Ticket ticket{kTicketMagic, getpid(), allocation->owner->heap.file(), allocation->owner->index,
-                        allocation->offset + skip, size};
+    const Ticket ticket{
+        kTicketMagic, getpid(), allocation->owner->heap.file(), allocation->owner->index, allocation->offset + skip,
+        size};
     std::memcpy(handle, &ticket, sizeof(ticket));
     return abi::STATUS_SUCCESS;
 }

@@ -33,14 +33,14 @@ void futex_wake_all(const void* word) noexcept {
 }
 
 struct Block {
-    int file = -1;            // of a shared block
-    bool foreign = false;     // mapped from another process, for one signal
+    int file = -1;         // of a shared block
+    bool foreign = false;  // mapped from another process, for one signal
 };
 
 // All signals of the process. Never destroyed: threads may still wait while it exits.
 struct Pool {
     std::mutex mutex;
-    SignalSlot* free_list[2] = {nullptr, nullptr};      // own, shared
+    SignalSlot* free_list[2] = {nullptr, nullptr};  // own, shared
     std::function<void(void*, std::size_t)> hook;
     std::shared_mutex blocks_mutex;
     std::map<std::uintptr_t, Block> blocks;
@@ -189,7 +189,7 @@ void destroy_signal(SignalSlot* slot) {
         std::uintptr_t base = 0;
         const Block* block = block_of(signals, reinterpret_cast<std::uintptr_t>(slot), base);
         if (block != nullptr && block->foreign) {
-            signals.blocks.erase(base);      // the signal itself belongs to the other process
+            signals.blocks.erase(base);  // the signal itself belongs to the other process
             munmap(reinterpret_cast<void*>(base), kBlockBytes);
             return;
         }

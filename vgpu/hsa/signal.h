@@ -27,11 +27,11 @@ private:
 };
 
 struct alignas(128) SignalSlot {
-    abi::AmdSignal amd;                       // first: its address is the handle
-    std::atomic<std::uint32_t> magic;         // kLive while the signal exists
-    std::atomic<std::uint32_t> waiters;       // threads in wait_signal()
-    std::atomic<std::uint32_t> watchers;      // async handlers, copies and barriers that depend on it
-    std::uint32_t shared;                     // it lies in memory that other processes may map
+    abi::AmdSignal amd;                   // first: its address is the handle
+    std::atomic<std::uint32_t> magic;     // kLive while the signal exists
+    std::atomic<std::uint32_t> waiters;   // threads in wait_signal()
+    std::atomic<std::uint32_t> watchers;  // async handlers, copies and barriers that depend on it
+    std::uint32_t shared;                 // it lies in memory that other processes may map
     SignalSlot* next_free;
 
     static constexpr std::uint32_t kLive = 0x5647'5349;
@@ -47,8 +47,7 @@ void set_signal_memory_hook(std::function<void(void* base, std::size_t size)> ho
 
 // Makes a signal; nullptr where memory is short.
 // A shared one can be handed to other processes; a fork does not copy it.
-SignalSlot* create_signal(abi::SignalValue initial, abi::SignalKind kind = abi::SIGNAL_KIND_USER,
-                          bool shared = false);
+SignalSlot* create_signal(abi::SignalValue initial, abi::SignalKind kind = abi::SIGNAL_KIND_USER, bool shared = false);
 void destroy_signal(SignalSlot* slot);
 // The slot behind a handle; nullptr where the handle is null or no living signal.
 SignalSlot* find_signal(abi::Signal signal) noexcept;

@@ -21,7 +21,7 @@ struct Passport {
     std::int64_t file;
     std::uint64_t offset;
     std::uint64_t size;
-    std::uint64_t device;     // index; kHost for host memory
+    std::uint64_t device;  // index; kHost for host memory
 };
 constexpr std::uint64_t kPassportMagic = 0x5647'5055'5f56'4d4d;
 constexpr std::uint64_t kHost = ~0ULL;
@@ -100,12 +100,10 @@ bool VirtualMemory::reserved(const void* address, std::uint64_t* base, std::uint
 
 bool VirtualMemory::covered(std::uint64_t begin, std::uint64_t end) const {
     const auto above = ranges_.upper_bound(begin);
-    return above != ranges_.begin() && end > begin &&
-           end <= std::prev(above)->first + std::prev(above)->second;
+    return above != ranges_.begin() && end > begin && end <= std::prev(above)->first + std::prev(above)->second;
 }
 
-abi::Status VirtualMemory::create(const Pool& pool, std::uint64_t size, std::uint32_t type,
-                                  abi::VmemHandle* out) {
+abi::Status VirtualMemory::create(const Pool& pool, std::uint64_t size, std::uint32_t type, abi::VmemHandle* out) {
     if (size == 0 || !aligned(size)) {
         return abi::STATUS_ERROR_INVALID_ARGUMENT;
     }
@@ -140,7 +138,7 @@ abi::Status VirtualMemory::release(abi::VmemHandle handle) {
         return abi::STATUS_ERROR_INVALID_ARGUMENT;
     }
     if (--found->second->holds == 0) {
-        pieces_.erase(found);   // mappings keep the memory itself
+        pieces_.erase(found);  // mappings keep the memory itself
     }
     return abi::STATUS_SUCCESS;
 }

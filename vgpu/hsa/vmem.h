@@ -53,19 +53,19 @@ private:
         Piece& operator=(const Piece&) = delete;
 
         const Pool* pool = nullptr;
-        Device* device = nullptr;      // set where the piece is of this process's heap
-        int file = -1;                 // owned where device is nullptr
+        Device* device = nullptr;  // set where the piece is of this process's heap
+        int file = -1;             // owned where device is nullptr
         std::uint64_t offset = 0;
         std::uint64_t size = 0;
-        std::uint32_t type = 1;        // pinned or not, as asked for: all memory stays here
-        std::uint32_t holds = 1;       // of the handle: create, import and each retain
+        std::uint32_t type = 1;   // pinned or not, as asked for: all memory stays here
+        std::uint32_t holds = 1;  // of the handle: create, import and each retain
     };
     struct Mapping {
         std::uint64_t size = 0;
         std::uint64_t skip = 0;
-        std::uint64_t id = 0;          // of the handle it was mapped from
+        std::uint64_t id = 0;  // of the handle it was mapped from
         std::shared_ptr<Piece> piece;
-        std::map<unsigned, abi::AccessPermission> cards;   // by device index
+        std::map<unsigned, abi::AccessPermission> cards;  // by device index
         abi::AccessPermission host = abi::ACCESS_PERMISSION_NONE;
     };
 
@@ -76,9 +76,9 @@ private:
     const Pool& host_pool_;
     mutable std::mutex mutex_;
     std::uint64_t next_id_ = 1;
-    std::map<std::uint64_t, std::uint64_t> ranges_;              // base -> size
-    std::map<std::uint64_t, std::shared_ptr<Piece>> pieces_;     // by handle
-    std::map<std::uint64_t, Mapping> mappings_;                  // by base
+    std::map<std::uint64_t, std::uint64_t> ranges_;           // base -> size
+    std::map<std::uint64_t, std::shared_ptr<Piece>> pieces_;  // by handle
+    std::map<std::uint64_t, Mapping> mappings_;               // by base
 };
 
 }  // namespace vgpu::hsa

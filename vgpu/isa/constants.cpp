@@ -25,26 +25,26 @@ constexpr FloatConst float_consts[9] = {
 std::uint64_t const_bits(const Operand& o, std::uint32_t literal) {
     const bool wide = o.dwords == 2;
     switch (o.kind) {
-    case Kind::int_const: {
-        const auto v = static_cast<std::uint64_t>(static_cast<std::int64_t>(o.value));
-        return wide ? v : v & 0xffffffffU;
-    }
-    case Kind::float_const: {
-        const FloatConst& c = float_consts[o.value - 240];
-        if (wide) {
-            return c.twice;
+        case Kind::int_const: {
+            const auto v = static_cast<std::uint64_t>(static_cast<std::int64_t>(o.value));
+            return wide ? v : v & 0xffffffffU;
         }
-        return o.type == Ty::F16 || o.type == Ty::PF16 ? c.half : c.single;
-    }
-    case Kind::literal:
-        if (o.type == Ty::F64) {
-            return static_cast<std::uint64_t>(literal) << 32;
+        case Kind::float_const: {
+            const FloatConst& c = float_consts[o.value - 240];
+            if (wide) {
+                return c.twice;
+            }
+            return o.type == Ty::F16 || o.type == Ty::PF16 ? c.half : c.single;
         }
-        if (o.type == Ty::I64) {
-            return static_cast<std::uint64_t>(static_cast<std::int64_t>(std::bit_cast<std::int32_t>(literal)));
-        }
-        return literal;
-    default: return 0;
+        case Kind::literal:
+            if (o.type == Ty::F64) {
+                return static_cast<std::uint64_t>(literal) << 32;
+            }
+            if (o.type == Ty::I64) {
+                return static_cast<std::uint64_t>(static_cast<std::int64_t>(std::bit_cast<std::int32_t>(literal)));
+            }
+            return literal;
+        default: return 0;
     }
 }
 

@@ -42,25 +42,28 @@ private:
             op == 0x3f ? vop1(w) : op == 0x3e ? vopc(w) : vop2(w);
         } else if (!bit(w, 30)) {
             switch (bits(w, 23, 7)) {
-            case 0x7d: sop1(w); break;
-            case 0x7e: sopc(w); break;
-            case 0x7f: sopp(w); break;
-            default: bits(w, 28, 2) == 3 ? sopk(w) : sop2(w);
+                case 0x7d: sop1(w); break;
+                case 0x7e: sopc(w); break;
+                case 0x7f: sopp(w); break;
+                default: bits(w, 28, 2) == 3 ? sopk(w) : sop2(w);
             }
         } else {
             const std::uint32_t w1 = word();
             switch (bits(w, 26, 4)) {
-            case 0x3: vop3p(w, w1); break;
-            case 0x5: vop3(w, w1); break;
-            case 0x6: ds(w, w1); break;
-            case 0x7: flat(w, w1); break;
-            case 0x8: mubuf(w, w1); break;
-            case 0xa: mtbuf(w, w1); break;
-            case 0xc: mimg(w); break;
-            case 0xd: smem(w, w1); break;
-            case 0xe: exp(w, w1); break;
-            case 0x2: next_ = 1; legal_ = false; break;  // VINTRP, one word: graphics only
-            default: legal_ = false;
+                case 0x3: vop3p(w, w1); break;
+                case 0x5: vop3(w, w1); break;
+                case 0x6: ds(w, w1); break;
+                case 0x7: flat(w, w1); break;
+                case 0x8: mubuf(w, w1); break;
+                case 0xa: mtbuf(w, w1); break;
+                case 0xc: mimg(w); break;
+                case 0xd: smem(w, w1); break;
+                case 0xe: exp(w, w1); break;
+                case 0x2:
+                    next_ = 1;
+                    legal_ = false;
+                    break;  // VINTRP, one word: graphics only
+                default: legal_ = false;
             }
         }
     }
@@ -450,8 +453,8 @@ private:
         }
         memory_operands(r, bits(w1, 8, 8), bits(w1, 8, 8));
         const unsigned address = (in_.offen ? 1U : 0U) + (in_.idxen ? 1U : 0U);
-        in_.src[0] = address == 0 ? Operand{Kind::off, Ty::ADDR, 0, 0, code_null}
-                                  : vgpr(bits(w1, 0, 8), Ty::ADDR, address);
+        in_.src[0] =
+            address == 0 ? Operand{Kind::off, Ty::ADDR, 0, 0, code_null} : vgpr(bits(w1, 0, 8), Ty::ADDR, address);
         in_.src[2] = scalar(4 * bits(w1, 16, 5), r.src[2]);
         in_.src[3] = source(bits(w1, 24, 8), Ty::U32, false);
         if (in_.has_literal) {

@@ -32,10 +32,10 @@ constexpr std::array<Foreign, 13> foreign = {{
 
 unsigned opcode_of(std::uint32_t w, Fmt fmt) {
     switch (fmt) {
-    case Fmt::VOP2: return w >> 25 & 0x3fU;
-    case Fmt::VOP3P: return w >> 16 & 0x7fU;
-    case Fmt::GLOBAL: return w >> 18 & 0x7fU;
-    default: return w >> 18 & 0xffU;
+        case Fmt::VOP2: return w >> 25 & 0x3fU;
+        case Fmt::VOP3P: return w >> 16 & 0x7fU;
+        case Fmt::GLOBAL: return w >> 18 & 0x7fU;
+        default: return w >> 18 & 0xffU;
     }
 }
 

@@ -25,7 +25,8 @@ bool overwrites_read(const Inst& earlier, const Inst& later, unsigned wave) {
 }
 
 bool vmem_has_read(const Inst& i, unsigned) {
-    return is_valu(i) || (i.op == Op::s_waitcnt && i.simm == 0) || (i.op == Op::s_waitcnt_depctr && (i.simm & 0x1cU) == 0);
+    return is_valu(i) || (i.op == Op::s_waitcnt && i.simm == 0) ||
+           (i.op == Op::s_waitcnt_depctr && (i.simm & 0x1cU) == 0);
 }
 
 // ---- a vector write to a register that scalar memory still reads
@@ -35,10 +36,13 @@ bool scalar_memory(const Inst& i, unsigned) { return i.fmt == Fmt::SMEM; }
 
 bool smem_has_read(const Inst& i, unsigned) {
     switch (i.op) {
-    case Op::s_version: case Op::s_waitcnt_vscnt: case Op::s_waitcnt_vmcnt: case Op::s_waitcnt_expcnt: return false;
-    case Op::s_waitcnt_lgkmcnt: return i.simm == 0 && i.src[0].is(Kind::null);
-    case Op::s_waitcnt: return (i.simm >> 8 & 63U) == 0;
-    default: return is_salu(i) && i.fmt != Fmt::SOPP;
+        case Op::s_version:
+        case Op::s_waitcnt_vscnt:
+        case Op::s_waitcnt_vmcnt:
+        case Op::s_waitcnt_expcnt: return false;
+        case Op::s_waitcnt_lgkmcnt: return i.simm == 0 && i.src[0].is(Kind::null);
+        case Op::s_waitcnt: return (i.simm >> 8 & 63U) == 0;
+        default: return is_salu(i) && i.fmt != Fmt::SOPP;
     }
 }
 
@@ -94,11 +98,11 @@ bool flat_with_offset(const Inst& i, unsigned) { return i.fmt == Fmt::FLAT && i.
 
 constexpr std::array<Hazard, 10> all = {{
     {"gfx10-vmem-to-scalar-write", "GCNHazardRecognizer.cpp, fixVMEMtoScalarWriteHazards",
-     "a scalar write to a register that vector memory still reads", " overwrites a register that is read by ", Shape::pair,
-     scalar_write, vector_memory, overwrites_read, vmem_has_read},
+     "a scalar write to a register that vector memory still reads", " overwrites a register that is read by ",
+     Shape::pair, scalar_write, vector_memory, overwrites_read, vmem_has_read},
     {"gfx10-smem-to-vector-write", "GCNHazardRecognizer.cpp, fixSMEMtoVectorWriteHazards",
-     "a vector write to a register that scalar memory still reads", " overwrites a register that is read by ", Shape::pair,
-     vector_writes_scalar, scalar_memory, overwrites_read, smem_has_read},
+     "a vector write to a register that scalar memory still reads", " overwrites a register that is read by ",
+     Shape::pair, vector_writes_scalar, scalar_memory, overwrites_read, smem_has_read},
     {"gfx10-vcmpx-exec-war", "GCNHazardRecognizer.cpp, fixVcmpxExecWARHazard",
      "v_cmpx writes EXEC while another unit still reads it", " writes EXEC, which is read by ", Shape::pair, vcmpx,
      other_reads_exec, any_two, exec_has_been_read},
@@ -106,20 +110,22 @@ constexpr std::array<Hazard, 10> all = {{
      " comes too soon after ", Shape::pair, permlane, vcmpx, any_two, valu_work},
     {"gfx10-lds-branch-vmem-war", "GCNHazardRecognizer.cpp, fixLdsBranchVmemWARHazard",
      "LDS and vector memory around a branch without s_waitcnt_vscnt",
-     " has a counterpart before the branch and no s_waitcnt_vscnt null, 0 between: ", Shape::across_branch, is_lds_or_vmem,
-     is_lds_or_vmem, differ, waits_for_stores},
-    {"gfx10-nsa-to-vmem", "GCNHazardRecognizer.cpp, checkNSAtoVMEMHazard", "a buffer access right after a long image access",
-     " directly follows ", Shape::pair, buffer_at_odd_offset, long_image, any_two, always},
+     " has a counterpart before the branch and no s_waitcnt_vscnt null, 0 between: ", Shape::across_branch,
+     is_lds_or_vmem, is_lds_or_vmem, differ, waits_for_stores},
+    {"gfx10-nsa-to-vmem", "GCNHazardRecognizer.cpp, checkNSAtoVMEMHazard",
+     "a buffer access right after a long image access", " directly follows ", Shape::pair, buffer_at_odd_offset,
+     long_image, any_two, always},
     {"gfx10-nsa-clause", "AMDGPU.td, FeatureNSAClauseBug", "an image access with scattered addresses in a clause",
      " stands in the clause of ", Shape::clause, scattered_image, s_clause, any_two, never},
     {"gfx10-inst-fwd-prefetch", "AMDGPU.td, FeatureInstFwdPrefetchBug; SITargetLowering::getPrefLoopAlignment",
-     "s_inst_prefetch, which can hang the wave", " can hang the wave", Shape::alone, s_inst_prefetch, never, any_two, never},
+     "s_inst_prefetch, which can hang the wave", " can hang the wave", Shape::alone, s_inst_prefetch, never, any_two,
+     never},
     {"gfx10-branch-offset-3f", "AMDGPU.td, FeatureOffset3fBug; MCTargetDesc/AMDGPUAsmBackend.cpp, fixupNeedsRelaxation",
-     "a branch with the offset 0x3f", " has the offset 0x3f, which is executed wrongly", Shape::alone, branch_by_3f, never,
-     any_two, never},
+     "a branch with the offset 0x3f", " has the offset 0x3f, which is executed wrongly", Shape::alone, branch_by_3f,
+     never, any_two, never},
     {"gfx10-flat-segment-offset", "AMDGPU.td, FeatureFlatSegmentOffsetBug; SIInstrInfo::isLegalFLATOffset",
-     "a flat access with an offset", " has an offset that is ignored in global memory", Shape::alone, flat_with_offset, never,
-     any_two, never},
+     "a flat access with an offset", " has an offset that is ignored in global memory", Shape::alone, flat_with_offset,
+     never, any_two, never},
 }};
 static_assert(all.size() <= 16);
 

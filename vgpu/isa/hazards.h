@@ -23,7 +23,7 @@ struct Hazard {
     using Two = bool (*)(const Inst& earlier, const Inst& later, unsigned wave);
 
     const char* name;
-    const char* source;    // in llvm/lib/Target/AMDGPU unless it says otherwise
+    const char* source;  // in llvm/lib/Target/AMDGPU unless it says otherwise
     const char* summary;
     const char* relation;  // joins the texts of the later and the earlier instruction in a finding
     Shape shape;

@@ -104,25 +104,25 @@ protected:
             o.value = static_cast<std::int16_t>(code);
         } else {
             switch (code) {
-            case 235: kind(Kind::shared_base); break;
-            case 236: kind(Kind::shared_limit); break;
-            case 237: kind(Kind::private_base); break;
-            case 238: kind(Kind::private_limit); break;
-            case 239: kind(Kind::pops_exiting_wave_id); break;
-            case 251: kind(Kind::vccz); break;
-            case 252: kind(Kind::execz); break;
-            case 253: kind(Kind::scc); break;
-            case 254:
-                kind(Kind::lds_direct);
-                if (!vector) {
-                    illegal();
-                }
-                break;
-            case src_literal:
-                kind(Kind::literal);
-                take_literal();
-                break;
-            default: illegal();
+                case 235: kind(Kind::shared_base); break;
+                case 236: kind(Kind::shared_limit); break;
+                case 237: kind(Kind::private_base); break;
+                case 238: kind(Kind::private_limit); break;
+                case 239: kind(Kind::pops_exiting_wave_id); break;
+                case 251: kind(Kind::vccz); break;
+                case 252: kind(Kind::execz); break;
+                case 253: kind(Kind::scc); break;
+                case 254:
+                    kind(Kind::lds_direct);
+                    if (!vector) {
+                        illegal();
+                    }
+                    break;
+                case src_literal:
+                    kind(Kind::literal);
+                    take_literal();
+                    break;
+                default: illegal();
             }
         }
         return o;

@@ -17,8 +17,8 @@ std::string signed_hex(std::int64_t v) {
     return v < 0 ? "-" + hex(static_cast<std::uint64_t>(-v)) : hex(static_cast<std::uint64_t>(v));
 }
 
-constexpr std::array<std::string_view, 9> float_text = {"0.5", "-0.5", "1.0", "-1.0", "2.0",
-                                                        "-2.0", "4.0", "-4.0", "0.15915494"};
+constexpr std::array<std::string_view, 9> float_text = {"0.5",  "-0.5", "1.0",  "-1.0",      "2.0",
+                                                        "-2.0", "4.0",  "-4.0", "0.15915494"};
 
 // A literal is written like the inline constant of the same value, where there is one.
 std::string literal_text(std::uint32_t literal, Ty type) {
@@ -59,31 +59,31 @@ std::string halves(const std::string& name, const Operand& o) {
 std::string operand_text(const Operand& o, std::uint32_t literal) {
     const auto n = static_cast<unsigned>(o.value);
     switch (o.kind) {
-    case Kind::none: return "";
-    case Kind::sgpr: return range("s", n, o.dwords);
-    case Kind::vgpr: return range("v", n, o.dwords);
-    case Kind::ttmp: return range("ttmp", n, o.dwords);
-    case Kind::vcc: return halves("vcc", o);
-    case Kind::exec: return halves("exec", o);
-    case Kind::m0: return "m0";
-    case Kind::null: return "null";
-    case Kind::int_const: return std::to_string(o.value);
-    case Kind::float_const:
-        if (dwords(o.type) == 1 && bytes(o.type) == 2 && o.type != Ty::F16) {
-            return hex(const_bits({o.kind, Ty::F16, 1, o.value, o.raw}, 0));  // LLVM shows the half's bits
-        }
-        return o.value == 248 && o.dwords == 2 ? "0.15915494309189532" : std::string(float_text[n - 240]);
-    case Kind::literal: return literal_text(literal, o.type);
-    case Kind::shared_base: return "src_shared_base";
-    case Kind::shared_limit: return "src_shared_limit";
-    case Kind::private_base: return "src_private_base";
-    case Kind::private_limit: return "src_private_limit";
-    case Kind::pops_exiting_wave_id: return "src_pops_exiting_wave_id";
-    case Kind::vccz: return "src_vccz";
-    case Kind::execz: return "src_execz";
-    case Kind::scc: return "src_scc";
-    case Kind::lds_direct: return "src_lds_direct";
-    case Kind::off: return "off";
+        case Kind::none: return "";
+        case Kind::sgpr: return range("s", n, o.dwords);
+        case Kind::vgpr: return range("v", n, o.dwords);
+        case Kind::ttmp: return range("ttmp", n, o.dwords);
+        case Kind::vcc: return halves("vcc", o);
+        case Kind::exec: return halves("exec", o);
+        case Kind::m0: return "m0";
+        case Kind::null: return "null";
+        case Kind::int_const: return std::to_string(o.value);
+        case Kind::float_const:
+            if (dwords(o.type) == 1 && bytes(o.type) == 2 && o.type != Ty::F16) {
+                return hex(const_bits({o.kind, Ty::F16, 1, o.value, o.raw}, 0));  // LLVM shows the half's bits
+            }
+            return o.value == 248 && o.dwords == 2 ? "0.15915494309189532" : std::string(float_text[n - 240]);
+        case Kind::literal: return literal_text(literal, o.type);
+        case Kind::shared_base: return "src_shared_base";
+        case Kind::shared_limit: return "src_shared_limit";
+        case Kind::private_base: return "src_private_base";
+        case Kind::private_limit: return "src_private_limit";
+        case Kind::pops_exiting_wave_id: return "src_pops_exiting_wave_id";
+        case Kind::vccz: return "src_vccz";
+        case Kind::execz: return "src_execz";
+        case Kind::scc: return "src_scc";
+        case Kind::lds_direct: return "src_lds_direct";
+        case Kind::off: return "off";
     }
     return "";
 }
@@ -95,20 +95,25 @@ public:
     std::string run() {
         out_ = std::string(row_.name) + suffix();
         switch (in_.fmt) {
-        case Fmt::SOP1: case Fmt::SOP2: case Fmt::SOPC:
-            operand(in_.dst);
-            operand(in_.src[0]);
-            operand(in_.src[1]);
-            break;
-        case Fmt::SOPK: sopk(); break;
-        case Fmt::SOPP: sopp(); break;
-        case Fmt::SMEM: smem(); break;
-        case Fmt::DS: ds(); break;
-        case Fmt::FLAT: case Fmt::GLOBAL: case Fmt::SCRATCH: flat(); break;
-        case Fmt::MUBUF: case Fmt::MTBUF: buffer(); break;
-        case Fmt::EXP: exp(); break;
-        case Fmt::MIMG: break;
-        default: vector();
+            case Fmt::SOP1:
+            case Fmt::SOP2:
+            case Fmt::SOPC:
+                operand(in_.dst);
+                operand(in_.src[0]);
+                operand(in_.src[1]);
+                break;
+            case Fmt::SOPK: sopk(); break;
+            case Fmt::SOPP: sopp(); break;
+            case Fmt::SMEM: smem(); break;
+            case Fmt::DS: ds(); break;
+            case Fmt::FLAT:
+            case Fmt::GLOBAL:
+            case Fmt::SCRATCH: flat(); break;
+            case Fmt::MUBUF:
+            case Fmt::MTBUF: buffer(); break;
+            case Fmt::EXP: exp(); break;
+            case Fmt::MIMG: break;
+            default: vector();
         }
         return out_;
     }
@@ -116,9 +121,10 @@ public:
 private:
     std::string suffix() const {
         switch (in_.ext) {
-        case Ext::sdwa: return "_sdwa";
-        case Ext::dpp16: case Ext::dpp8: return "_dpp";
-        case Ext::none: break;
+            case Ext::sdwa: return "_sdwa";
+            case Ext::dpp16:
+            case Ext::dpp8: return "_dpp";
+            case Ext::none: break;
         }
         const bool has_both = row_.has(VOP3) && (row_.dst != Ty::_ || row_.src[0] != Ty::_);
         if (!has_both) {
@@ -174,21 +180,28 @@ private:
 
     void sopp() {
         switch (in_.op) {
-        case Op::s_wakeup: case Op::s_barrier: case Op::s_icache_inv: case Op::s_ttracedata:
-        case Op::s_endpgm_saved: case Op::s_endpgm_ordered_ps_done: case Op::s_code_end: case Op::s_wait_idle:
-            return;
-        case Op::s_endpgm:
-            if (in_.simm == 0) {
-                return;
-            }
-            break;
-        case Op::s_waitcnt: item(waitcnt_text(in_.simm)); return;
-        case Op::s_waitcnt_depctr: item(depctr_text(in_.simm)); return;
-        case Op::s_sendmsg: case Op::s_sendmsghalt: item(sendmsg_text(in_.simm)); return;
-        case Op::s_inst_prefetch: case Op::s_clause: case Op::s_round_mode: case Op::s_ttracedata_imm:
-            item(hex(in_.simm));
-            return;
-        default: break;
+            case Op::s_wakeup:
+            case Op::s_barrier:
+            case Op::s_icache_inv:
+            case Op::s_ttracedata:
+            case Op::s_endpgm_saved:
+            case Op::s_endpgm_ordered_ps_done:
+            case Op::s_code_end:
+            case Op::s_wait_idle: return;
+            case Op::s_endpgm:
+                if (in_.simm == 0) {
+                    return;
+                }
+                break;
+            case Op::s_waitcnt: item(waitcnt_text(in_.simm)); return;
+            case Op::s_waitcnt_depctr: item(depctr_text(in_.simm)); return;
+            case Op::s_sendmsg:
+            case Op::s_sendmsghalt: item(sendmsg_text(in_.simm)); return;
+            case Op::s_inst_prefetch:
+            case Op::s_clause:
+            case Op::s_round_mode:
+            case Op::s_ttracedata_imm: item(hex(in_.simm)); return;
+            default: break;
         }
         const bool decimal = row_.has(BRANCH | END);
         item(decimal ? std::to_string(in_.simm) : literal_text(in_.simm, Ty::U32));
@@ -265,10 +278,10 @@ private:
             out_ += in_.omod == 3 ? " div:2" : in_.omod == 2 ? " mul:4" : " mul:2";
         }
         switch (in_.ext) {
-        case Ext::sdwa: sdwa(sources); break;
-        case Ext::dpp16: dpp16(); break;
-        case Ext::dpp8: dpp8(); break;
-        case Ext::none: break;
+            case Ext::sdwa: sdwa(sources); break;
+            case Ext::dpp16: dpp16(); break;
+            case Ext::dpp8: dpp8(); break;
+            case Ext::none: break;
         }
     }
 
@@ -293,11 +306,11 @@ private:
 
     void sdwa(unsigned sources) {
         static constexpr std::array<const char*, 8> sel = {"BYTE_0", "BYTE_1", "BYTE_2", "BYTE_3",
-                                                           "WORD_0", "WORD_1", "DWORD", "?"};
+                                                           "WORD_0", "WORD_1", "DWORD",  "?"};
         static constexpr std::array<const char*, 4> unused = {"PAD", "SEXT", "PRESERVE", "?"};
         if (in_.row().fmt != Fmt::VOPC) {
-            out_ += std::string(" dst_sel:") + sel[in_.sdwa.dst_sel] + " dst_unused:UNUSED_" +
-                    unused[in_.sdwa.dst_unused];
+            out_ +=
+                std::string(" dst_sel:") + sel[in_.sdwa.dst_sel] + " dst_unused:UNUSED_" + unused[in_.sdwa.dst_unused];
         }
         for (unsigned i = 0; i < sources && i < 2; ++i) {
             out_ += " src" + std::to_string(i) + "_sel:" + sel[in_.sdwa.sel[i]];
@@ -316,8 +329,8 @@ private:
         } else if (c == 0x140 || c == 0x141) {
             out_ += c == 0x140 ? " row_mirror" : " row_half_mirror";
         } else {
-            static constexpr std::array<const char*, 7> group = {" row_shl:", " row_shr:", " row_ror:", " row_bcast:",
-                                                                 " row_?:", " row_share:", " row_xmask:"};
+            static constexpr std::array<const char*, 7> group = {
+                " row_shl:", " row_shr:", " row_ror:", " row_bcast:", " row_?:", " row_share:", " row_xmask:"};
             const unsigned g = (c >> 4 & 15U);
             out_ += (g < group.size() ? group[g] : " row_?:") + n;
         }

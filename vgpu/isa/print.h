@@ -18,7 +18,7 @@ std::string hwreg_text(unsigned simm16);
 std::string sendmsg_text(unsigned simm16);
 std::string waitcnt_text(unsigned simm16);
 std::string depctr_text(unsigned simm16);
-std::string swizzle_text(unsigned offset);     // with the leading space; empty for 0
+std::string swizzle_text(unsigned offset);  // with the leading space; empty for 0
 std::string buffer_format_text(unsigned format);
 std::string export_target_text(unsigned target);
 

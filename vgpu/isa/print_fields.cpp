@@ -26,10 +26,32 @@ void add(std::string& out, const std::string& part) {
 }  // namespace
 
 std::string hwreg_text(unsigned simm16) {
-    static constexpr std::array<std::string_view, 26> names = {
-        "", "MODE", "STATUS", "TRAPSTS", "", "GPR_ALLOC", "LDS_ALLOC", "IB_STS", "", "", "", "", "", "", "",
-        "SH_MEM_BASES", "TBA_LO", "TBA_HI", "TMA_LO", "TMA_HI", "FLAT_SCR_LO", "FLAT_SCR_HI", "XNACK_MASK",
-        "HW_ID1", "HW_ID2", "POPS_PACKER"};
+    static constexpr std::array<std::string_view, 26> names = {"",
+                                                               "MODE",
+                                                               "STATUS",
+                                                               "TRAPSTS",
+                                                               "",
+                                                               "GPR_ALLOC",
+                                                               "LDS_ALLOC",
+                                                               "IB_STS",
+                                                               "",
+                                                               "",
+                                                               "",
+                                                               "",
+                                                               "",
+                                                               "",
+                                                               "",
+                                                               "SH_MEM_BASES",
+                                                               "TBA_LO",
+                                                               "TBA_HI",
+                                                               "TMA_LO",
+                                                               "TMA_HI",
+                                                               "FLAT_SCR_LO",
+                                                               "FLAT_SCR_HI",
+                                                               "XNACK_MASK",
+                                                               "HW_ID1",
+                                                               "HW_ID2",
+                                                               "POPS_PACKER"};
     const unsigned id = simm16 & 63U, offset = simm16 >> 6 & 31U, width = (simm16 >> 11 & 31U) + 1;
     std::string out = "hwreg(";
     out += id < names.size() && !names[id].empty() ? "HW_REG_" + std::string(names[id]) : dec(id);
@@ -40,9 +62,18 @@ std::string hwreg_text(unsigned simm16) {
 }
 
 std::string sendmsg_text(unsigned simm16) {
-    static constexpr std::array<std::string_view, 12> names = {
-        "", "INTERRUPT", "GS", "GS_DONE", "SAVEWAVE", "STALL_WAVE_GEN", "HALT_WAVES", "ORDERED_PS_DONE",
-        "EARLY_PRIM_DEALLOC", "GS_ALLOC_REQ", "GET_DOORBELL", "GET_DDID"};
+    static constexpr std::array<std::string_view, 12> names = {"",
+                                                               "INTERRUPT",
+                                                               "GS",
+                                                               "GS_DONE",
+                                                               "SAVEWAVE",
+                                                               "STALL_WAVE_GEN",
+                                                               "HALT_WAVES",
+                                                               "ORDERED_PS_DONE",
+                                                               "EARLY_PRIM_DEALLOC",
+                                                               "GS_ALLOC_REQ",
+                                                               "GET_DOORBELL",
+                                                               "GET_DDID"};
     static constexpr std::array<std::string_view, 4> gs = {"NOP", "CUT", "EMIT", "EMIT_CUT"};
     static constexpr std::array<std::string_view, 5> sys = {"", "ECC_ERR_INTERRUPT", "REG_RD", "", "TTRACE_PC"};
     const unsigned id = simm16 & 15U, op = simm16 >> 4 & 7U, stream = simm16 >> 8 & 3U;
@@ -85,8 +116,12 @@ std::string depctr_text(unsigned simm16) {
         std::string_view name;
         unsigned shift, max;
     };
-    static constexpr std::array<Field, 6> fields = {{{"sa_sdst", 0, 1}, {"va_vdst", 12, 15}, {"va_sdst", 9, 7},
-                                                     {"va_ssrc", 8, 1}, {"va_vcc", 1, 1}, {"vm_vsrc", 2, 7}}};
+    static constexpr std::array<Field, 6> fields = {{{"sa_sdst", 0, 1},
+                                                     {"va_vdst", 12, 15},
+                                                     {"va_sdst", 9, 7},
+                                                     {"va_ssrc", 8, 1},
+                                                     {"va_vcc", 1, 1},
+                                                     {"vm_vsrc", 2, 7}}};
     if ((simm16 & 0xe0U) != 0) {
         return hex(simm16);
     }
@@ -148,10 +183,20 @@ std::string buffer_format_text(unsigned format) {
     struct Layout {
         std::string_view name, kinds;
     };
-    static constexpr std::array<Layout, 14> layouts = {{{"8", "nsNSui"}, {"16", "nsNSuif"}, {"8_8", "nsNSui"},
-        {"32", "uif"}, {"16_16", "nsNSuif"}, {"10_11_11", "nsNSuif"}, {"11_11_10", "nsNSuif"},
-        {"10_10_10_2", "nsNSui"}, {"2_10_10_10", "nsNSui"}, {"8_8_8_8", "nsNSui"}, {"32_32", "uif"},
-        {"16_16_16_16", "nsNSuif"}, {"32_32_32", "uif"}, {"32_32_32_32", "uif"}}};
+    static constexpr std::array<Layout, 14> layouts = {{{"8", "nsNSui"},
+                                                        {"16", "nsNSuif"},
+                                                        {"8_8", "nsNSui"},
+                                                        {"32", "uif"},
+                                                        {"16_16", "nsNSuif"},
+                                                        {"10_11_11", "nsNSuif"},
+                                                        {"11_11_10", "nsNSuif"},
+                                                        {"10_10_10_2", "nsNSui"},
+                                                        {"2_10_10_10", "nsNSui"},
+                                                        {"8_8_8_8", "nsNSui"},
+                                                        {"32_32", "uif"},
+                                                        {"16_16_16_16", "nsNSuif"},
+                                                        {"32_32_32", "uif"},
+                                                        {"32_32_32_32", "uif"}}};
     if (format == 0) {
         return " format:[BUF_FMT_INVALID]";
     }
@@ -162,8 +207,13 @@ std::string buffer_format_text(unsigned format) {
                 return "";  // 8_UNORM is the default
             }
             const char k = l.kinds[left];
-            const std::string_view kind = k == 'n' ? "UNORM" : k == 's' ? "SNORM" : k == 'N' ? "USCALED"
-                                        : k == 'S' ? "SSCALED" : k == 'u' ? "UINT" : k == 'i' ? "SINT" : "FLOAT";
+            const std::string_view kind = k == 'n'   ? "UNORM"
+                                          : k == 's' ? "SNORM"
+                                          : k == 'N' ? "USCALED"
+                                          : k == 'S' ? "SSCALED"
+                                          : k == 'u' ? "UINT"
+                                          : k == 'i' ? "SINT"
+                                                     : "FLOAT";
             return " format:[BUF_FMT_" + std::string(l.name) + "_" + std::string(kind) + "]";
         }
         left -= static_cast<unsigned>(l.kinds.size());

@@ -27,25 +27,30 @@ bool is_ds(const Inst& inst) { return inst.fmt == Fmt::DS; }
 
 bool is_valu(const Inst& inst) {
     switch (inst.fmt) {
-    case Fmt::VOP1: case Fmt::VOP2: case Fmt::VOPC: case Fmt::VOP3: case Fmt::VOP3B: case Fmt::VOP3P: return true;
-    default: return false;
+        case Fmt::VOP1:
+        case Fmt::VOP2:
+        case Fmt::VOPC:
+        case Fmt::VOP3:
+        case Fmt::VOP3B:
+        case Fmt::VOP3P: return true;
+        default: return false;
     }
 }
 
 bool is_salu(const Inst& inst) {
     switch (inst.fmt) {
-    case Fmt::SOP1: case Fmt::SOP2: case Fmt::SOPC: case Fmt::SOPK: case Fmt::SOPP: return true;
-    default: return false;
+        case Fmt::SOP1:
+        case Fmt::SOP2:
+        case Fmt::SOPC:
+        case Fmt::SOPK:
+        case Fmt::SOPP: return true;
+        default: return false;
     }
 }
 
-bool is_vmem(const Inst& inst) {
-    return inst.fmt == Fmt::MUBUF || inst.fmt == Fmt::MTBUF || inst.fmt == Fmt::MIMG;
-}
+bool is_vmem(const Inst& inst) { return inst.fmt == Fmt::MUBUF || inst.fmt == Fmt::MTBUF || inst.fmt == Fmt::MIMG; }
 
-bool is_flat(const Inst& inst) {
-    return inst.fmt == Fmt::FLAT || inst.fmt == Fmt::GLOBAL || inst.fmt == Fmt::SCRATCH;
-}
+bool is_flat(const Inst& inst) { return inst.fmt == Fmt::FLAT || inst.fmt == Fmt::GLOBAL || inst.fmt == Fmt::SCRATCH; }
 
 bool is_branch(const Inst& inst) { return inst.has(BRANCH) && !inst.has(CALL); }
 

@@ -20,7 +20,7 @@ bool is_valu(const Inst& inst);
 bool is_salu(const Inst& inst);
 // Buffer and image memory.
 bool is_vmem(const Inst& inst);
-bool is_flat(const Inst& inst); // FLAT, GLOBAL and SCRATCH
+bool is_flat(const Inst& inst);  // FLAT, GLOBAL and SCRATCH
 bool is_branch(const Inst& inst);
 
 // Explicit and implicit reads; every vector instruction reads EXEC.

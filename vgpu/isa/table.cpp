@@ -17,9 +17,7 @@ constexpr std::array<Row, op_count> table = {{
 
 namespace {
 
-constexpr unsigned vop3_offset(Fmt f) {
-    return f == Fmt::VOP1 ? 0x180U : f == Fmt::VOP2 ? 0x100U : 0U;
-}
+constexpr unsigned vop3_offset(Fmt f) { return f == Fmt::VOP1 ? 0x180U : f == Fmt::VOP2 ? 0x100U : 0U; }
 
 constexpr Index make_index() {
     Index index{};
@@ -49,9 +47,7 @@ Op lookup(Fmt f, unsigned opcode) {
     return opcode < 256 ? index_table.by_format[static_cast<std::size_t>(f)][opcode] : Op::invalid;
 }
 
-Op lookup_vop3(unsigned opcode) {
-    return opcode < index_table.vop3.size() ? index_table.vop3[opcode] : Op::invalid;
-}
+Op lookup_vop3(unsigned opcode) { return opcode < index_table.vop3.size() ? index_table.vop3[opcode] : Op::invalid; }
 
 Op find(std::string_view name) {
     const auto it = std::find_if(table.begin(), table.end(), [&](const Row& r) { return r.name == name; });

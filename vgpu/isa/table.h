@@ -9,7 +9,7 @@ inline constexpr std::size_t format_count = static_cast<std::size_t>(Fmt::EXP) +
 
 struct Index {
     std::array<std::array<Op, 256>, format_count> by_format;
-    std::array<Op, 1024> vop3; // both VOP3 and VOP3B, and the 64-bit forms of VOP1, VOP2 and VOPC
+    std::array<Op, 1024> vop3;  // both VOP3 and VOP3B, and the 64-bit forms of VOP1, VOP2 and VOPC
 };
 
 // The op with that opcode in an encoding other than VOP3 and VOP3B, or Op::invalid.

@@ -26,7 +26,8 @@ inline void check(bool good, const char* what, const std::string& detail = {}) {
 class Card {
 public:
     explicit Card(Options options = {}) : engine({}, space, with_defaults(std::move(options))) {
-        page = static_cast<std::uint32_t*>(mmap(nullptr, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        page = static_cast<std::uint32_t*>(
+            mmap(nullptr, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
         space.add(reinterpret_cast<std::uint64_t>(page), 65536, AddressSpace::Device, "test page");
         kernarg = page + 8192;
         const auto data = reinterpret_cast<std::uint64_t>(page);
@@ -35,7 +36,8 @@ public:
     ~Card() { munmap(page, 65536); }
 
     // s[0:1] is the kernarg pointer, s2 the workgroup number, v0 the work-item.
-    std::optional<Fault> run(std::span<const std::uint32_t> code, unsigned groups = 1, unsigned items = 32, unsigned lds = 1024) {
+    std::optional<Fault> run(std::span<const std::uint32_t> code, unsigned groups = 1, unsigned items = 32,
+                             unsigned lds = 1024) {
         std::uint32_t* at = page + 10240;
         KernelDescriptor kd{};
         kd.group_segment_fixed_size = lds;
@@ -74,8 +76,8 @@ inline std::string text_of(const std::optional<Fault>& fault) {
     return all;
 }
 
-inline void expect_fault(Card& card, std::span<const std::uint32_t> code, Fault::Kind kind, const char* text, unsigned items = 32,
-                         unsigned lds = 1024) {
+inline void expect_fault(Card& card, std::span<const std::uint32_t> code, Fault::Kind kind, const char* text,
+                         unsigned items = 32, unsigned lds = 1024) {
     const auto fault = card.run(code, 1, items, lds);
     check(fault.has_value() && fault->kind == kind, "fault kind", text);
     if (!fault) return;

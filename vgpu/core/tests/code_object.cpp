@@ -43,7 +43,8 @@ CodeObject::CodeObject(const std::string& file, core::AddressSpace& space) {
     base_ = static_cast<char*>(mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     for (unsigned i = 0; i < header->e_phnum; ++i) {
         const auto* p = at<Elf64_Phdr>(image_, header->e_phoff + i * sizeof(Elf64_Phdr));
-        if (p != nullptr && p->p_type == PT_LOAD) std::memcpy(base_ + p->p_vaddr, image_.data() + p->p_offset, p->p_filesz);
+        if (p != nullptr && p->p_type == PT_LOAD)
+            std::memcpy(base_ + p->p_vaddr, image_.data() + p->p_offset, p->p_filesz);
     }
     const auto load = reinterpret_cast<std::uint64_t>(base_);
     each_section(image_, [&](const Elf64_Shdr& s) {
@@ -53,7 +54,9 @@ CodeObject::CodeObject(const std::string& file, core::AddressSpace& space) {
             std::uint64_t value = load + static_cast<std::uint64_t>(r->r_addend);
             if (ELF64_R_TYPE(r->r_info) == kRelAbs64) {
                 std::uint64_t table = 0;
-                each_section(image_, [&](const Elf64_Shdr& d) { if (d.sh_type == SHT_DYNSYM) table = d.sh_offset; });
+                each_section(image_, [&](const Elf64_Shdr& d) {
+                    if (d.sh_type == SHT_DYNSYM) table = d.sh_offset;
+                });
                 value += at<Elf64_Sym>(image_, table + ELF64_R_SYM(r->r_info) * sizeof(Elf64_Sym))->st_value;
             } else if (ELF64_R_TYPE(r->r_info) != kRelRelative64) {
                 problem = "relocation type " + std::to_string(ELF64_R_TYPE(r->r_info)) + " in " + file;
@@ -73,7 +76,8 @@ std::uint64_t CodeObject::symbol(const std::string& name) const {
     std::uint64_t found = 0;
     each_section(image_, [&](const Elf64_Shdr& s) {
         if (s.sh_type != SHT_DYNSYM && s.sh_type != SHT_SYMTAB) return;
-        const auto* strings = at<Elf64_Shdr>(image_, at<Elf64_Ehdr>(image_, 0)->e_shoff + s.sh_link * sizeof(Elf64_Shdr));
+        const auto* strings =
+            at<Elf64_Shdr>(image_, at<Elf64_Ehdr>(image_, 0)->e_shoff + s.sh_link * sizeof(Elf64_Shdr));
         for (std::uint64_t k = 0; k < s.sh_size; k += sizeof(Elf64_Sym)) {
             const auto* sym = at<Elf64_Sym>(image_, s.sh_offset + k);
             if (sym->st_shndx != SHN_UNDEF && name == image_.data() + strings->sh_offset + sym->st_name)

@@ -27,61 +27,61 @@ namespace {
 
 constexpr std::uint32_t kNowait[] = {
     0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
-    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
-    0x34020082,  // v_lshlrev_b32_e32 v1, 2, v0
+    0xbf8cc07f,              // s_waitcnt lgkmcnt(0)
+    0x34020082,              // v_lshlrev_b32_e32 v1, 2, v0
     0xdc308000, 0x02000001,  // global_load_dword v2, v1, s[0:1]
-    0x060404f2,  // v_add_f32_e32 v2, 1.0, v2
+    0x060404f2,              // v_add_f32_e32 v2, 1.0, v2
     0xdc708000, 0x00000201,  // global_store_dword v1, v2, s[0:1]
-    0xbf810000,  // s_endpgm
+    0xbf810000,              // s_endpgm
 };
 constexpr std::uint32_t kUnset[] = {
     0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
-    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
-    0x34020082,  // v_lshlrev_b32_e32 v1, 2, v0
-    0x060412f2,  // v_add_f32_e32 v2, 1.0, v9
+    0xbf8cc07f,              // s_waitcnt lgkmcnt(0)
+    0x34020082,              // v_lshlrev_b32_e32 v1, 2, v0
+    0x060412f2,              // v_add_f32_e32 v2, 1.0, v9
     0xdc708000, 0x00000201,  // global_store_dword v1, v2, s[0:1]
-    0xbf810000,  // s_endpgm
+    0xbf810000,              // s_endpgm
 };
 constexpr std::uint32_t kLdsunset[] = {
     0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
-    0x34020082,  // v_lshlrev_b32_e32 v1, 2, v0
+    0x34020082,              // v_lshlrev_b32_e32 v1, 2, v0
     0xd8d80000, 0x02000001,  // ds_read_b32 v2, v1
-    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
+    0xbf8cc07f,              // s_waitcnt lgkmcnt(0)
     0xdc708000, 0x00000201,  // global_store_dword v1, v2, s[0:1]
-    0xbf810000,  // s_endpgm
+    0xbf810000,              // s_endpgm
 };
 constexpr std::uint32_t kDpp[] = {
     0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
-    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
-    0x34020082,  // v_lshlrev_b32_e32 v1, 2, v0
+    0xbf8cc07f,              // s_waitcnt lgkmcnt(0)
+    0x34020082,              // v_lshlrev_b32_e32 v1, 2, v0
     0x7e0402fa, 0xff012100,  // v_mov_b32_dpp v2, v0 row_ror:1 row_mask:0xf bank_mask:0xf
     0xdc708000, 0x00000201,  // global_store_dword v1, v2, s[0:1]
-    0xbf810000,  // s_endpgm
+    0xbf810000,              // s_endpgm
 };
 constexpr std::uint32_t kFma[] = {
     0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
-    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
-    0x34020082,  // v_lshlrev_b32_e32 v1, 2, v0
+    0xbf8cc07f,              // s_waitcnt lgkmcnt(0)
+    0x34020082,              // v_lshlrev_b32_e32 v1, 2, v0
     0x7e0402ff, 0x3f800001,  // v_mov_b32_e32 v2, 0x3f800001
     0x7e0602ff, 0xbf800002,  // v_mov_b32_e32 v3, 0xbf800002
     0xd54b0002, 0x040e0502,  // v_fma_f32 v2, v2, v2, v3
     0xdc708000, 0x00000201,  // global_store_dword v1, v2, s[0:1]
-    0xbf810000,  // s_endpgm
+    0xbf810000,              // s_endpgm
 };
 constexpr std::uint32_t kReverse[] = {
     0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
-    0x34020082,  // v_lshlrev_b32_e32 v1, 2, v0
+    0x34020082,              // v_lshlrev_b32_e32 v1, 2, v0
     0x7e0802ff, 0x000003fc,  // v_mov_b32_e32 v4, 0x3fc
-    0x4c060304,  // v_sub_nc_u32_e32 v3, v4, v1
+    0x4c060304,              // v_sub_nc_u32_e32 v3, v4, v1
     0xd8340000, 0x00000001,  // ds_write_b32 v1, v0
-    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
-    0xbf8a0000,  // s_barrier
+    0xbf8cc07f,              // s_waitcnt lgkmcnt(0)
+    0xbf8a0000,              // s_barrier
     0xd8d80000, 0x02000003,  // ds_read_b32 v2, v3
-    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
-    0x8f028a02,  // s_lshl_b32 s2, s2, 10
-    0x4a020202,  // v_add_nc_u32_e32 v1, s2, v1
+    0xbf8cc07f,              // s_waitcnt lgkmcnt(0)
+    0x8f028a02,              // s_lshl_b32 s2, s2, 10
+    0x4a020202,              // v_add_nc_u32_e32 v1, s2, v1
     0xdc708000, 0x00000201,  // global_store_dword v1, v2, s[0:1]
-    0xbf810000,  // s_endpgm
+    0xbf810000,              // s_endpgm
 };
 constexpr std::uint32_t kSpin[] = {
     0xbf82ffff,  // s_branch spin
@@ -92,49 +92,49 @@ constexpr std::uint32_t kTrap[] = {
 };
 constexpr std::uint32_t kAllMeet[] = {
     0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
-    0x7e020280,  // v_mov_b32_e32 v1, 0
-    0x7e040281,  // v_mov_b32_e32 v2, 1
-    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
-    0xbefe0381,  // s_mov_b32 exec_lo, 1
+    0x7e020280,              // v_mov_b32_e32 v1, 0
+    0x7e040281,              // v_mov_b32_e32 v2, 1
+    0xbf8cc07f,              // s_waitcnt lgkmcnt(0)
+    0xbefe0381,              // s_mov_b32 exec_lo, 1
     0xdcc88000, 0x00000201,  // global_atomic_add v1, v2, s[0:1]
     0xdc319000, 0x03000001,  // global_load_dword v3, v1, s[0:1] glc dlc
-    0xbf8c3f70,  // s_waitcnt vmcnt(0)
-    0x7e060503,  // v_readfirstlane_b32 s3, v3
-    0xbf0aa803,  // s_cmp_lt_u32 s3, 40
-    0xbf85fffa,  // s_cbranch_scc1 again
-    0xbf810000,  // s_endpgm
+    0xbf8c3f70,              // s_waitcnt vmcnt(0)
+    0x7e060503,              // v_readfirstlane_b32 s3, v3
+    0xbf0aa803,              // s_cmp_lt_u32 s3, 40
+    0xbf85fffa,              // s_cbranch_scc1 again
+    0xbf810000,              // s_endpgm
 };
 
 constexpr std::uint32_t kStorePairs[] = {
     0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
-    0x7e020280,  // v_mov_b32_e32 v1, 0
-    0xbe830380,  // s_mov_b32 s3, 0
-    0xbefe0381,  // s_mov_b32 exec_lo, 1
-    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
-    0x7e040203,  // again: v_mov_b32_e32 v2, s3
-    0x7e060203,  // v_mov_b32_e32 v3, s3
+    0x7e020280,              // v_mov_b32_e32 v1, 0
+    0xbe830380,              // s_mov_b32 s3, 0
+    0xbefe0381,              // s_mov_b32 exec_lo, 1
+    0xbf8cc07f,              // s_waitcnt lgkmcnt(0)
+    0x7e040203,              // again: v_mov_b32_e32 v2, s3
+    0x7e060203,              // v_mov_b32_e32 v3, s3
     0xdc748000, 0x00000201,  // global_store_dwordx2 v1, v[2:3], s[0:1]
-    0x80038103,  // s_add_u32 s3, s3, 1
+    0x80038103,              // s_add_u32 s3, s3, 1
     0xbf0aff03, 0x00080000,  // s_cmp_lt_u32 s3, 0x80000
-    0xbf85fff8,  // s_cbranch_scc1 again
-    0xbf810000,  // s_endpgm
+    0xbf85fff8,              // s_cbranch_scc1 again
+    0xbf810000,              // s_endpgm
 };
 constexpr std::uint32_t kLoadPairs[] = {
     0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
-    0x7e020280,  // v_mov_b32_e32 v1, 0
-    0x7e080280,  // v_mov_b32_e32 v4, 0
-    0xbe830380,  // s_mov_b32 s3, 0
-    0xbefe0381,  // s_mov_b32 exec_lo, 1
-    0xbf8cc07f,  // s_waitcnt lgkmcnt(0)
+    0x7e020280,              // v_mov_b32_e32 v1, 0
+    0x7e080280,              // v_mov_b32_e32 v4, 0
+    0xbe830380,              // s_mov_b32 s3, 0
+    0xbefe0381,              // s_mov_b32 exec_lo, 1
+    0xbf8cc07f,              // s_waitcnt lgkmcnt(0)
     0xdc359000, 0x02000001,  // again: global_load_dwordx2 v[2:3], v1, s[0:1] glc dlc
-    0xbf8c3f70,  // s_waitcnt vmcnt(0)
-    0x7d8a0702,  // v_cmp_ne_u32_e32 vcc_lo, v2, v3
-    0x50080880,  // v_add_co_ci_u32_e32 v4, vcc_lo, 0, v4, vcc_lo
-    0x80038103,  // s_add_u32 s3, s3, 1
+    0xbf8c3f70,              // s_waitcnt vmcnt(0)
+    0x7d8a0702,              // v_cmp_ne_u32_e32 vcc_lo, v2, v3
+    0x50080880,              // v_add_co_ci_u32_e32 v4, vcc_lo, 0, v4, vcc_lo
+    0x80038103,              // s_add_u32 s3, s3, 1
     0xbf0aff03, 0x00080000,  // s_cmp_lt_u32 s3, 0x80000
-    0xbf85fff7,  // s_cbranch_scc1 again
+    0xbf85fff7,              // s_cbranch_scc1 again
     0xdc708040, 0x00000401,  // global_store_dword v1, v4, s[0:1] offset:64
-    0xbf810000,  // s_endpgm
+    0xbf810000,              // s_endpgm
 };
 
 void barrier_and_lds() {
@@ -243,7 +243,8 @@ void planted_defects() {
     };
     check(result(Inject::None, kDpp, 1) == 0 && result(Inject::DppRow, kDpp, 1) == 1, "dpp-row shifts the row by one");
     // (1 + 2^-23)^2 - (1 + 2^-22) is 2^-46; with the product rounded first it is 0.
-    check(result(Inject::None, kFma, 0) == 0x28800000 && result(Inject::FmaRounding, kFma, 0) == 0, "fma-rounding rounds twice");
+    check(result(Inject::None, kFma, 0) == 0x28800000 && result(Inject::FmaRounding, kFma, 0) == 0,
+          "fma-rounding rounds twice");
     check(result(Inject::None, kDpp, 5) == 4 && result(Inject::LaneStuck, kDpp, 5) != 4, "lane-stuck stops lane 5");
     check(result(Inject::MissingKernel, kDpp, 1) == 77, "missing-kernel does nothing");
 }
@@ -259,14 +260,16 @@ void statistics() {
     if (stats.kernels.empty()) return;
     const KernelStats& k = stats.kernels[0];
     check(k.waves == 64 && k.workgroups == 8 && k.wave_size == 32, "geometry");
-    check(k.valu == 64 * 4 && k.lds == 64 * 2 && k.vmem == 64 && k.smem == 64 && k.salu == 64, "instructions by class", stats.json());
+    check(k.valu == 64 * 4 && k.lds == 64 * 2 && k.vmem == 64 && k.smem == 64 && k.salu == 64, "instructions by class",
+          stats.json());
     check(k.global_write_bytes == 8 * 1024 && k.lds_bank_conflicts == 0, "bytes and conflicts", stats.json());
     check(stats.json().find("\"fma_share\": 0.0000") != std::string::npos, "JSON", stats.json());
     // 32 lanes add to one dword, one after the other; that all write and read it first and last costs nothing.
     Card other(options);
     other.run(kLdsAtomics);
     const Stats atomics = other.engine.stats();
-    check(!atomics.kernels.empty() && atomics.kernels[0].lds_bank_conflicts == 31, "conflicts of atomics", atomics.json());
+    check(!atomics.kernels.empty() && atomics.kernels[0].lds_bank_conflicts == 31, "conflicts of atomics",
+          atomics.json());
 }
 
 }  // namespace

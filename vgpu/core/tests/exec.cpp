@@ -50,7 +50,8 @@ public:
         if (word == "code") return load(in);
         if (word == "buffer") return buffer(in);
         if (word == "grid") return !(in >> launch_.grid[0] >> launch_.grid[1] >> launch_.grid[2]) ? bad(line) : 0;
-        if (word == "group") return !(in >> launch_.workgroup[0] >> launch_.workgroup[1] >> launch_.workgroup[2]) ? bad(line) : 0;
+        if (word == "group")
+            return !(in >> launch_.workgroup[0] >> launch_.workgroup[1] >> launch_.workgroup[2]) ? bad(line) : 0;
         if (word == "lds") return !(in >> launch_.group_segment_bytes) ? bad(line) : 0;
         if (word == "scratch") return !(in >> launch_.private_segment_bytes) ? bad(line) : 0;
         if (word == "arg") return argument(in, line);
@@ -71,7 +72,8 @@ private:
     }
 
     char* allocate(std::size_t size, const std::string& label) {
-        void* p = mmap(nullptr, (size + 4095) & ~std::size_t{4095}, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void* p = mmap(nullptr, (size + 4095) & ~std::size_t{4095}, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                       -1, 0);
         space_.add(reinterpret_cast<std::uint64_t>(p), size, core::AddressSpace::Device, label);
         return static_cast<char*>(p);
     }
@@ -116,7 +118,8 @@ private:
             return 0;
         }
         if (kind == "hex") {
-            for (std::size_t i = 0; i + 1 < value.size(); i += 2) args_.push_back(static_cast<char>(std::stoi(value.substr(i, 2), nullptr, 16)));
+            for (std::size_t i = 0; i + 1 < value.size(); i += 2)
+                args_.push_back(static_cast<char>(std::stoi(value.substr(i, 2), nullptr, 16)));
             return 0;
         }
         const std::uint64_t number = std::strtoull(value.c_str(), nullptr, 0);
@@ -134,7 +137,8 @@ private:
         args_.resize(at + 256);
         for (unsigned i = 0; i < 3; ++i) {
             const std::uint32_t count = launch_.grid[i] / launch_.workgroup[i];
-            const auto size = static_cast<std::uint16_t>(launch_.workgroup[i]), rest = static_cast<std::uint16_t>(launch_.grid[i] % launch_.workgroup[i]);
+            const auto size = static_cast<std::uint16_t>(launch_.workgroup[i]),
+                       rest = static_cast<std::uint16_t>(launch_.grid[i] % launch_.workgroup[i]);
             std::memcpy(&args_[at + 4 * i], &count, 4);
             std::memcpy(&args_[at + 12 + 2 * i], &size, 2);
             std::memcpy(&args_[at + 18 + 2 * i], &rest, 2);

@@ -10,7 +10,7 @@ int main() {
     unsigned missing = 0, rows = 0;
     for (std::size_t i = 0; i < isa::op_count; ++i) {
         const isa::Row& row = isa::table[i];
-        if (row.fmt == isa::Fmt::MIMG || row.fmt == isa::Fmt::EXP) continue;   // graphics
+        if (row.fmt == isa::Fmt::MIMG || row.fmt == isa::Fmt::EXP) continue;  // graphics
         isa::Inst inst;
         inst.op = static_cast<isa::Op>(i);
         inst.fmt = row.fmt;

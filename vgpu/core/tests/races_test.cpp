@@ -51,7 +51,8 @@ public:
         }
         const auto found = shadow.check(waves_[wave], extra_, {a});
         if (found) last = found->before;
-        if (value >= 0) std::memset(space == Space::Lds ? lds_.data() + address : reinterpret_cast<u8*>(address), value, size);
+        if (value >= 0)
+            std::memset(space == Space::Lds ? lds_.data() + address : reinterpret_cast<u8*>(address), value, size);
         return found.has_value();
     }
     bool lds(unsigned wave, Kind kind, u64 at, u32 size = 4, int value = -1) {
@@ -86,7 +87,8 @@ void pairs() {
 
 void bytes() {
     Group g;
-    check(!g.lds(0, Kind::Write, 0, 1) && !g.lds(1, Kind::Write, 1, 1) && !g.lds(2, Kind::Write, 2, 2), "parts of one dword");
+    check(!g.lds(0, Kind::Write, 0, 1) && !g.lds(1, Kind::Write, 1, 1) && !g.lds(2, Kind::Write, 2, 2),
+          "parts of one dword");
     check(g.lds(3, Kind::Read, 1, 1) && g.last.wave == 1, "the byte that was written");
     check(!g.lds(4, Kind::Write, 14, 4) && g.lds(5, Kind::Read, 16, 1), "an access across two dwords");
     check(!g.lds(5, Kind::Read, 18, 2), "ends where it ends");
@@ -106,15 +108,19 @@ void atomics() {
     check(!g.lds(0, Kind::Atomic, 0) && !g.lds(1, Kind::Atomic, 0), "two atomics");
     check(g.lds(2, Kind::Read, 0), "a plain read against an atomic");
     Group h;
-    check(!h.lds(0, Kind::Write, 0) && h.lds(1, Kind::Atomic, 0), "an atomic against the write that should come before");
-    Group j;   // the same where the first wave went on to its own atomic
-    check(!j.lds(0, Kind::Write, 0) && !j.lds(0, Kind::Atomic, 0) && j.lds(1, Kind::Atomic, 0), "zeroed beside the additions");
-    Group i;   // a lock around data
+    check(!h.lds(0, Kind::Write, 0) && h.lds(1, Kind::Atomic, 0),
+          "an atomic against the write that should come before");
+    Group j;  // the same where the first wave went on to its own atomic
+    check(!j.lds(0, Kind::Write, 0) && !j.lds(0, Kind::Atomic, 0) && j.lds(1, Kind::Atomic, 0),
+          "zeroed beside the additions");
+    Group i;  // a lock around data
     check(!i.mem(0, Kind::Atomic, 0) && !i.mem(0, Kind::Write, 64) && !i.mem(0, Kind::Atomic, 0), "a wave that locks");
-    check(!i.mem(1, Kind::Atomic, 0) && !i.mem(1, Kind::Read, 64) && !i.mem(1, Kind::Write, 64), "another that locks later");
+    check(!i.mem(1, Kind::Atomic, 0) && !i.mem(1, Kind::Read, 64) && !i.mem(1, Kind::Write, 64),
+          "another that locks later");
     check(i.mem(2, Kind::Read, 64), "one that does not");
-    Group k;   // the lock is freed by a plain store, as atomic stores are
-    check(!k.mem(0, Kind::Atomic, 0) && !k.mem(0, Kind::Write, 64) && !k.mem(0, Kind::Write, 0), "a store frees the lock");
+    Group k;  // the lock is freed by a plain store, as atomic stores are
+    check(!k.mem(0, Kind::Atomic, 0) && !k.mem(0, Kind::Write, 64) && !k.mem(0, Kind::Write, 0),
+          "a store frees the lock");
     check(!k.mem(1, Kind::Atomic, 0) && !k.mem(1, Kind::Write, 64), "who locks comes after");
 }
 

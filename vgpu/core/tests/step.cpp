@@ -139,7 +139,7 @@ private:
         unsigned n = 0;
         std::string text;
         while (n < kWords - 3 && in >> text) words[n++] = static_cast<u32>(std::stoul(text, nullptr, 16));
-        words[n] = 0xbf810000;   // s_endpgm
+        words[n] = 0xbf810000;  // s_endpgm
         code_.invalidate(reinterpret_cast<u64>(text_), kPage);
         std::memcpy(text_, words, sizeof words);
         Wave& w = wave();
@@ -166,10 +166,8 @@ private:
         };
         if (what == "v")
             for (u32 lane = 0; lane < w.lanes; ++lane) put(w.v[(kHidden + at) * w.lanes + lane]);
-        else if (what == "s")
-            put(w.s[at]);
-        else if (what == "base")
-            put(reinterpret_cast<u64>(page_));
+        else if (what == "s") put(w.s[at]);
+        else if (what == "base") put(reinterpret_cast<u64>(page_));
         else
             for (u32 i = 0; i < count; ++i) {
                 u32 value = 0;

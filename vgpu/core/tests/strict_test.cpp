@@ -43,7 +43,8 @@ void races_on_lds() {
     found(kLdsWrite, "race: 4-byte write at LDS offset 0x0 by wave 1 lane 0; wave 0 lane 0 has its write there");
     clean("the same value stored twice", kLdsSame);
     clean("bytes of one dword", kLdsBytes);
-    found(kLdsReadThenWrite, "race: 4-byte write at LDS offset 0x7c by wave 1 lane 0; wave 0 lane 31 has its read there");
+    found(kLdsReadThenWrite,
+          "race: 4-byte write at LDS offset 0x7c by wave 1 lane 0; wave 0 lane 31 has its read there");
     found(kFlatLdsRead, "race: 4-byte read at LDS offset 0x0 by wave 1");
 }
 
@@ -68,10 +69,12 @@ void races_on_memory() {
 }
 
 void hazards() {
-    found(kVmemScalar, "gfx10-vmem-to-scalar-write: s_mov_b32 s0, 0 overwrites a register that is read by global_load_dword");
+    found(kVmemScalar,
+          "gfx10-vmem-to-scalar-write: s_mov_b32 s0, 0 overwrites a register that is read by global_load_dword");
     found(kVmemScalar, "at kernel entry + 0x10");
     clean("VALU after the load", kVmemScalarCured);
-    found(kSmemVector, "gfx10-smem-to-vector-write: v_readfirstlane_b32 s0, v0 overwrites a register that is read by s_load_dword");
+    found(kSmemVector,
+          "gfx10-smem-to-vector-write: v_readfirstlane_b32 s0, v0 overwrites a register that is read by s_load_dword");
     clean("SALU after the scalar load", kSmemVectorCured);
     found(kVcmpxExec, "gfx10-vcmpx-exec-war: v_cmpx_le_u32_e32 v0, v1 writes EXEC, which is read by global_load_dword");
     clean("s_waitcnt_depctr before v_cmpx", kVcmpxExecCured);
@@ -91,7 +94,8 @@ void hazards() {
 // What was asked for ends inside the granule that the card gives.
 void bounds() {
     Card exact(strict());
-    expect_fault(exact, kLdsPastEnd, Fault::Kind::LdsOutOfRange, "LDS offset 1000, the workgroup has 1000 bytes", 32, 1000);
+    expect_fault(exact, kLdsPastEnd, Fault::Kind::LdsOutOfRange, "LDS offset 1000, the workgroup has 1000 bytes", 32,
+                 1000);
     Card plain;
     check(!plain.run(kLdsPastEnd, 1, 32, 1000), "the card gives LDS in granules");
 }
@@ -122,7 +126,8 @@ void memory_ranges() {
 
 // Outside strict mode none of it is looked at.
 void nothing_without_strict() {
-    for (const Code code : {Code(kLdsRead), Code(kMemoryNoFlag), Code(kVmemScalar), Code(kVcmpxExec), Code(kBranch3f)}) {
+    for (const Code code :
+         {Code(kLdsRead), Code(kMemoryNoFlag), Code(kVmemScalar), Code(kVcmpxExec), Code(kBranch3f)}) {
         Card card;
         const auto fault = card.run(code, 1, kTwoWaves);
         check(!fault, "no finding outside strict mode", text_of(fault));

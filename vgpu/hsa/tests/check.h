@@ -8,7 +8,10 @@
 
 namespace vgpu::test {
 
-struct Test { const char* name; std::function<void()> body; };
+struct Test {
+    const char* name;
+    std::function<void()> body;
+};
 
 inline std::vector<Test>& tests() {
     static std::vector<Test> all;
@@ -26,17 +29,17 @@ struct Register {
 
 }  // namespace vgpu::test
 
-#define TEST(name) \
-    static void name(); \
+#define TEST(name)                                                  \
+    static void name();                                             \
     static const vgpu::test::Register register_##name(#name, name); \
     static void name()
 
-#define CHECK(condition) \
-    do { \
-        if (!(condition)) { \
+#define CHECK(condition)                                                                   \
+    do {                                                                                   \
+        if (!(condition)) {                                                                \
             std::fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-            ++vgpu::test::failures(); \
-        } \
+            ++vgpu::test::failures();                                                      \
+        }                                                                                  \
     } while (false)
 
 // Runs all tests, or those named on the command line; the exit status counts failures.

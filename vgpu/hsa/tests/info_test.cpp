@@ -100,8 +100,8 @@ TEST(pools_have_their_kinds_and_links) {
     CHECK(hsa_amd_agent_memory_pool_get_info(layer.cpu, layer.device_pool, AGENT_POOL_INFO_ACCESS, &access) ==
           STATUS_SUCCESS);
     CHECK(access == POOL_ACCESS_NEVER_ALLOWED);
-    CHECK(hsa_amd_agent_memory_pool_get_info(layer.agents.at(2), layer.device_pool, AGENT_POOL_INFO_ACCESS,
-                                             &access) == STATUS_SUCCESS);
+    CHECK(hsa_amd_agent_memory_pool_get_info(layer.agents.at(2), layer.device_pool, AGENT_POOL_INFO_ACCESS, &access) ==
+          STATUS_SUCCESS);
     CHECK(access == POOL_ACCESS_DISALLOWED_BY_DEFAULT);
     LinkInfo link{};
     CHECK(hsa_amd_agent_memory_pool_get_info(layer.gpu, layer.host_pool, AGENT_POOL_INFO_LINK_INFO, &link) ==

@@ -18,20 +18,20 @@ using Bytes = std::vector<std::byte>;
 // Places in the image that the tests look at.
 constexpr std::uint64_t kDescriptorAt = 0x400;
 constexpr std::uint64_t kVariableAt = 0x1000;
-constexpr std::uint64_t kPointerAt = 0x1010;      // relocated: ABS64 of `outside` + 4
-constexpr std::uint64_t kSelfAt = 0x1018;         // relocated: RELATIVE64 of kVariableAt
-constexpr std::uint64_t kDeltaAt = 0x1020;        // relocated: REL32 of `counter`
+constexpr std::uint64_t kPointerAt = 0x1010;  // relocated: ABS64 of `outside` + 4
+constexpr std::uint64_t kSelfAt = 0x1018;     // relocated: RELATIVE64 of kVariableAt
+constexpr std::uint64_t kDeltaAt = 0x1020;    // relocated: REL32 of `counter`
 constexpr std::uint64_t kImageBytes = 0x2000;
 
 // A small but whole code object: one kernel, one variable, one undefined symbol.
 class Builder {
 public:
-    std::uint8_t abi = 3;              // code object version 5
-    std::uint32_t flags = 0x133;       // gfx1010, xnack any
+    std::uint8_t abi = 3;         // code object version 5
+    std::uint32_t flags = 0x133;  // gfx1010, xnack any
     bool outside = true;
 
     Bytes build() {
-        bytes_.assign(kImageBytes - 0x800, std::byte{0});    // the last 0x800 bytes are zero memory
+        bytes_.assign(kImageBytes - 0x800, std::byte{0});  // the last 0x800 bytes are zero memory
         Elf64_Ehdr header{};
         std::memcpy(header.e_ident, ELFMAG, SELFMAG);
         header.e_ident[EI_CLASS] = ELFCLASS64;
@@ -67,8 +67,9 @@ public:
                                    {kPointerAt, ELF64_R_INFO(3, R_AMDGPU_ABS64), 4}};
         put(0x500, all);
         const Elf64_Dyn entries[7] = {
-            {DT_SYMTAB, {0x180}},   {DT_STRTAB, {0x280}}, {DT_STRSZ, {sizeof(strings)}}, {DT_HASH, {0x260}},
-            {DT_RELA, {0x500}},     {DT_RELASZ, {relocations * sizeof(Elf64_Rela)}},     {DT_NULL, {0}},
+            {DT_SYMTAB, {0x180}}, {DT_STRTAB, {0x280}}, {DT_STRSZ, {sizeof(strings)}},
+            {DT_HASH, {0x260}},   {DT_RELA, {0x500}},   {DT_RELASZ, {relocations * sizeof(Elf64_Rela)}},
+            {DT_NULL, {0}},
         };
         put(0x300, entries);
 
@@ -178,7 +179,7 @@ TEST(relocations_point_where_they_should) {
     CHECK(read<std::uint64_t>(base + kSelfAt) == variable);
     CHECK(read<std::uint32_t>(base + kDeltaAt) == static_cast<std::uint32_t>(kVariableAt - kDeltaAt));
     CHECK(read<std::uint64_t>(base + kPointerAt) == reinterpret_cast<std::uint64_t>(&outside) + 4);
-    CHECK(read<std::uint64_t>(base + kImageBytes - 8) == 0);      // beyond the file: zero
+    CHECK(read<std::uint64_t>(base + kImageBytes - 8) == 0);  // beyond the file: zero
 }
 
 TEST(undefined_symbols_are_refused) {
@@ -189,16 +190,20 @@ TEST(undefined_symbols_are_refused) {
 
 TEST(versions_and_targets) {
     const Layer layer;
-    struct Case { std::uint8_t abi; std::uint32_t flags; Status status; };
+    struct Case {
+        std::uint8_t abi;
+        std::uint32_t flags;
+        Status status;
+    };
     const Case cases[] = {
-        {2, 0x233, STATUS_SUCCESS},                            // version 4, xnack off
-        {3, 0x133, STATUS_SUCCESS},                            // version 5
-        {4, 0x133, STATUS_SUCCESS},                            // version 6
-        {4, 0x01000052, STATUS_SUCCESS},                       // gfx10-1-generic, its version 1
-        {1, 0x133, STATUS_ERROR_INVALID_CODE_OBJECT},          // version 3
+        {2, 0x233, STATUS_SUCCESS},                    // version 4, xnack off
+        {3, 0x133, STATUS_SUCCESS},                    // version 5
+        {4, 0x133, STATUS_SUCCESS},                    // version 6
+        {4, 0x01000052, STATUS_SUCCESS},               // gfx10-1-generic, its version 1
+        {1, 0x133, STATUS_ERROR_INVALID_CODE_OBJECT},  // version 3
         {5, 0x133, STATUS_ERROR_INVALID_CODE_OBJECT},
-        {3, 0x336, STATUS_ERROR_INCOMPATIBLE_ARGUMENTS},       // gfx1030
-        {3, 0x333, STATUS_ERROR_INCOMPATIBLE_ARGUMENTS},       // xnack on
+        {3, 0x336, STATUS_ERROR_INCOMPATIBLE_ARGUMENTS},  // gfx1030
+        {3, 0x333, STATUS_ERROR_INCOMPATIBLE_ARGUMENTS},  // xnack on
     };
     for (const Case& one : cases) {
         Builder builder;

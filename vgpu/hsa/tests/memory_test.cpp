@@ -57,7 +57,7 @@ TEST(heap_reuses_everything_after_many_rounds) {
             return;
         }
         auto* bytes = reinterpret_cast<char*>(heap.base() + *first);
-        CHECK(bytes[0] == 0 && bytes[24 * kMiB] == 0);     // fresh, whatever was here before
+        CHECK(bytes[0] == 0 && bytes[24 * kMiB] == 0);  // fresh, whatever was here before
         bytes[0] = bytes[24 * kMiB] = 1;
         CHECK(!heap.take(16 * kMiB, 0, true));
         heap.give(*first);
@@ -161,7 +161,9 @@ TEST(strict_keeps_freed_host_addresses_out_of_use) {
     CHECK(!readable(gone, 1));
 }
 
-struct Released { std::vector<void*> seen; };
+struct Released {
+    std::vector<void*> seen;
+};
 
 void note_release(void* ptr, void* data) { static_cast<Released*>(data)->seen.push_back(ptr); }
 
@@ -183,8 +185,8 @@ TEST(pins_may_overlap) {
         log += (on ? "+" : "-") + std::to_string(base / 4096) + "," + std::to_string(size / 4096) + " ";
     };
     PinnedPages pages;
-    pages.pin(0x1000, 0x3000, note);      // pages 1..3
-    pages.pin(0x2800, 0x3000, note);      // pages 2..5
+    pages.pin(0x1000, 0x3000, note);  // pages 1..3
+    pages.pin(0x2800, 0x3000, note);  // pages 2..5
     CHECK(log == "+1,3 +4,2 ");
     log.clear();
     pages.unpin(0x1000, 0x3000, note);
@@ -213,7 +215,7 @@ TEST(pinned_memory_is_visible_until_unpinned) {
     CHECK(info.type == POINTER_TYPE_LOCKED && info.agent_base_address == bytes.data());
     CHECK(hsa_amd_memory_unlock(bytes.data()) == STATUS_SUCCESS);
     CHECK(!visible(0, bytes.data(), 1));
-    CHECK(hsa_amd_memory_unlock(bytes.data()) == STATUS_SUCCESS);      // as the real runtime
+    CHECK(hsa_amd_memory_unlock(bytes.data()) == STATUS_SUCCESS);  // as the real runtime
 }
 
 TEST(pointer_info_names_owner_and_viewers) {
@@ -268,8 +270,8 @@ TEST(rectangles_keep_their_pitches) {
     const Dim3 to_offset{1, 1, 0};
     const Dim3 range{10, 5, 2};
     const NewSignal done(1);
-    CHECK(hsa_amd_memory_async_copy_rect(&target, &to_offset, &source, &from_offset, &range, layer.gpu,
-                                         HOST_TO_DEVICE, 0, nullptr, done.handle) == STATUS_SUCCESS);
+    CHECK(hsa_amd_memory_async_copy_rect(&target, &to_offset, &source, &from_offset, &range, layer.gpu, HOST_TO_DEVICE,
+                                         0, nullptr, done.handle) == STATUS_SUCCESS);
     CHECK(done.reaches(0));
     int wrong = 0;
     for (unsigned z = 0; z < 2; ++z) {
@@ -366,7 +368,7 @@ TEST(one_piece_appears_at_two_addresses) {
     AccessPermission permission = ACCESS_PERMISSION_NONE;
     CHECK(hsa_amd_vmem_get_access(first, &permission, layer.gpu) == STATUS_SUCCESS);
     CHECK(permission == ACCESS_PERMISSION_RW);
-    static_cast<volatile char*>(first)[9] = 't';     // volatile: two addresses, one byte
+    static_cast<volatile char*>(first)[9] = 't';  // volatile: two addresses, one byte
     CHECK(static_cast<volatile char*>(second)[9] == 't');
     VmemHandle again{};
     CHECK(hsa_amd_vmem_retain_alloc_handle(&again, second) == STATUS_SUCCESS && again.handle == piece.handle);
@@ -376,7 +378,7 @@ TEST(one_piece_appears_at_two_addresses) {
     CHECK(hsa_amd_vmem_address_free(range, 4 * kSize) == STATUS_ERROR_RESOURCE_FREE);
     CHECK(hsa_amd_vmem_unmap(first, kSize) == STATUS_SUCCESS);
     CHECK(!visible(0, first, 1));
-    CHECK(available(layer.gpu) == all - kSize);      // the other mapping still holds it
+    CHECK(available(layer.gpu) == all - kSize);  // the other mapping still holds it
     CHECK(hsa_amd_vmem_unmap(second, kSize) == STATUS_SUCCESS);
     CHECK(available(layer.gpu) == all);
     CHECK(hsa_amd_vmem_address_free(range, 4 * kSize) == STATUS_SUCCESS);

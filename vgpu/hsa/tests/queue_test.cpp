@@ -52,7 +52,7 @@ public:
         packet.header = PACKET_TYPE_KERNEL_DISPATCH | kBarrierBit;
         packet.setup = 1;
         packet.workgroup_size[0] = 64;
-        packet.workgroup_size[1] = packet.workgroup_size[2] = 7;    // unused: one dimension
+        packet.workgroup_size[1] = packet.workgroup_size[2] = 7;  // unused: one dimension
         packet.grid_size[0] = grid;
         packet.kernarg_address = reinterpret_cast<void*>(kernarg);
         packet.completion_signal = done;
@@ -99,9 +99,9 @@ TEST(packets_run_in_order_and_more_than_fit) {
 TEST(an_idle_queue_hears_the_first_ring) {
     const Layer layer;
     TestQueue queue(layer.gpu);
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));     // the thread waits by now
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the thread waits by now
     const NewSignal done(1);
-    queue.dispatch(1, done.handle);                                 // rings with index 0
+    queue.dispatch(1, done.handle);  // rings with index 0
     CHECK(hsa_signal_wait_scacquire(done.handle, SIGNAL_CONDITION_EQ, 0, 100'000'000, 0) == 0);
 }
 
@@ -128,7 +128,7 @@ TEST(an_unwritten_packet_holds_the_queue) {
         return std::nullopt;
     });
     TestQueue queue(layer.gpu);
-    const std::uint64_t index = hsa_queue_add_write_index_screlease(queue.queue, 1);   // reserved, not written
+    const std::uint64_t index = hsa_queue_add_write_index_screlease(queue.queue, 1);  // reserved, not written
     const NewSignal done(1);
     queue.dispatch(2, done.handle);
     CHECK(hsa_signal_wait_scacquire(done.handle, SIGNAL_CONDITION_EQ, 0, 20'000'000, 0) == 1);
@@ -182,7 +182,7 @@ TEST(queues_run_side_by_side) {
     const Layer layer;
     std::atomic<bool> released{false};
     vgpu::test::set_launch([&](const LaunchInfo& launch) -> std::optional<Fault> {
-        if (launch.kernarg == 1) {        // spins until the other queue's kernel has run
+        if (launch.kernarg == 1) {  // spins until the other queue's kernel has run
             while (!released) {
                 std::this_thread::yield();
             }
@@ -255,12 +255,16 @@ TEST(a_refused_launch_says_why) {
         return fault;
     });
     void* code = layer.device(4096);
-    struct Case { std::uint16_t setup; std::uint32_t group; void* object; std::uint16_t lanes; Status status; };
+    struct Case {
+        std::uint16_t setup;
+        std::uint32_t group;
+        void* object;
+        std::uint16_t lanes;
+        Status status;
+    };
     const Case cases[] = {
-        {0, 0, code, 64, STATUS_ERROR_INCOMPATIBLE_ARGUMENTS},
-        {1, 65537, code, 64, STATUS_ERROR_INVALID_ALLOCATION},
-        {1, 0, nullptr, 64, STATUS_ERROR_INVALID_CODE_OBJECT},
-        {1, 0, code, 1025, STATUS_ERROR_INVALID_ARGUMENT},
+        {0, 0, code, 64, STATUS_ERROR_INCOMPATIBLE_ARGUMENTS}, {1, 65537, code, 64, STATUS_ERROR_INVALID_ALLOCATION},
+        {1, 0, nullptr, 64, STATUS_ERROR_INVALID_CODE_OBJECT}, {1, 0, code, 1025, STATUS_ERROR_INVALID_ARGUMENT},
         {1, 0, code, 64, STATUS_ERROR_INVALID_PACKET_FORMAT},
     };
     for (const Case& one : cases) {
@@ -305,7 +309,7 @@ TEST(a_memory_fault_goes_to_the_event_handler) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     CHECK(fault_page == 0x12345000);
-    CHECK(queue.errors.count == 0);       // the handler took charge
+    CHECK(queue.errors.count == 0);  // the handler took charge
     CHECK(hsa_signal_load_relaxed(done.handle) == 1);
 }
 
@@ -326,8 +330,7 @@ TEST(wrong_sizes_and_agents_are_refused) {
     const Layer layer;
     Queue* queue = nullptr;
     CHECK(hsa_queue_create(layer.gpu, 100, 0, nullptr, nullptr, 0, 0, &queue) == STATUS_ERROR_INVALID_ARGUMENT);
-    CHECK(hsa_queue_create(layer.cpu, 64, 0, nullptr, nullptr, 0, 0, &queue) ==
-          STATUS_ERROR_INVALID_QUEUE_CREATION);
+    CHECK(hsa_queue_create(layer.cpu, 64, 0, nullptr, nullptr, 0, 0, &queue) == STATUS_ERROR_INVALID_QUEUE_CREATION);
     CHECK(hsa_queue_create({1}, 64, 0, nullptr, nullptr, 0, 0, &queue) == STATUS_ERROR_INVALID_AGENT);
     CHECK(hsa_queue_destroy(nullptr) == STATUS_ERROR_INVALID_QUEUE);
 }
@@ -337,7 +340,7 @@ TEST(cu_mask_is_kept_within_the_card) {
     TestQueue queue(layer.gpu);
     std::uint32_t mask[2] = {0, 0};
     CHECK(hsa_amd_queue_cu_get_mask(queue.queue, 64, mask) == STATUS_SUCCESS);
-    CHECK(mask[0] == 0xFFFFFFFF && mask[1] == 0xF);       // 36 units
+    CHECK(mask[0] == 0xFFFFFFFF && mask[1] == 0xF);  // 36 units
     const std::uint32_t narrow[2] = {0xFF, 0xFF};
     CHECK(hsa_amd_queue_cu_set_mask(queue.queue, 64, narrow) == STATUS_SUCCESS);
     CHECK(hsa_amd_queue_cu_get_mask(queue.queue, 64, mask) == STATUS_SUCCESS);

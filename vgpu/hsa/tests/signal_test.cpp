@@ -65,7 +65,7 @@ TEST(waiter_sees_what_device_code_writes) {
     CHECK(hsa_amd_signal_value_pointer(signal.handle, &value) == STATUS_SUCCESS);
     std::thread device([&] {
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
-        std::atomic_ref<SignalValue>(const_cast<SignalValue&>(*value)).store(0);   // no wake-up
+        std::atomic_ref<SignalValue>(const_cast<SignalValue&>(*value)).store(0);  // no wake-up
     });
     CHECK(signal.reaches(0));
     device.join();

@@ -109,8 +109,8 @@ void mix(Json& json, const audit::Mix& m) {
 }
 
 constexpr std::array<std::string_view, 20> format_names = {
-    "SOP1", "SOP2", "SOPC", "SOPK", "SOPP", "SMEM", "VOP1", "VOP2", "VOPC", "VOP3",
-    "VOP3B", "VOP3P", "DS", "FLAT", "GLOBAL", "SCRATCH", "MUBUF", "MTBUF", "MIMG", "EXP"};
+    "SOP1",  "SOP2",  "SOPC", "SOPK", "SOPP",   "SMEM",    "VOP1",  "VOP2",  "VOPC", "VOP3",
+    "VOP3B", "VOP3P", "DS",   "FLAT", "GLOBAL", "SCRATCH", "MUBUF", "MTBUF", "MIMG", "EXP"};
 
 }  // namespace
 

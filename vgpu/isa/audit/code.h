@@ -10,7 +10,7 @@
 namespace vgpu::isa::audit {
 
 struct Line {
-    std::uint32_t offset = 0; // bytes from the start of the function
+    std::uint32_t offset = 0;  // bytes from the start of the function
     Status status = Status::ok;
     Inst inst;
 };

@@ -92,7 +92,8 @@ void search(const Code& code, const Hazard& h, Findings& out) {
         }
         const std::ptrdiff_t other = h.shape == Shape::clause ? clause_of(code, i, h) : before_on_some_path(code, i, h);
         if (other >= 0) {
-            out.push_back({h.name, line.offset, at(line) + h.relation + at(code.lines()[static_cast<std::size_t>(other)])});
+            out.push_back(
+                {h.name, line.offset, at(line) + h.relation + at(code.lines()[static_cast<std::size_t>(other)])});
         }
     }
 }
@@ -101,8 +102,8 @@ std::vector<Rule> all_rules() {
     std::vector<Rule> all = {
         {illegal_rule, "AMDGPU.td, FeatureISAVersion10_1_0; RDNA 1.0 ISA manual",
          "an instruction or modifier that gfx1010 does not have", illegal_instruction, nullptr},
-        {target_rule, "RDNA 1.0 ISA manual, program control", "a branch into the middle of an instruction", branch_target,
-         nullptr},
+        {target_rule, "RDNA 1.0 ISA manual, program control", "a branch into the middle of an instruction",
+         branch_target, nullptr},
     };
     for (const Hazard& h : hazards()) {
         all.push_back({h.name, h.source, h.summary, nullptr, &h});

@@ -52,9 +52,9 @@ Kind memory_kind(const Inst& inst, Kind load, Kind store, Kind atomic) {
 
 const char* name(Kind kind) {
     static constexpr std::array<const char*, kind_count> names = {
-        "fma", "float", "transcendental", "integer", "compare", "move", "lane", "salu", "branch", "wait",
-        "barrier", "other-scalar", "smem", "vmem-load", "vmem-store", "vmem-atomic", "lds-load", "lds-store",
-        "lds-atomic", "other"};
+        "fma",        "float",       "transcendental", "integer",   "compare",      "move", "lane",
+        "salu",       "branch",      "wait",           "barrier",   "other-scalar", "smem", "vmem-load",
+        "vmem-store", "vmem-atomic", "lds-load",       "lds-store", "lds-atomic",   "other"};
     return names[static_cast<std::size_t>(kind)];
 }
 
@@ -72,8 +72,7 @@ Kind kind_of(const Inst& inst) {
         return Kind::smem;
     }
     if (inst.fmt == Fmt::DS) {
-        return inst.has(LANE) ? Kind::lane
-                              : memory_kind(inst, Kind::lds_load, Kind::lds_store, Kind::lds_atomic);
+        return inst.has(LANE) ? Kind::lane : memory_kind(inst, Kind::lds_load, Kind::lds_store, Kind::lds_atomic);
     }
     return memory_kind(inst, Kind::vmem_load, Kind::vmem_store, Kind::vmem_atomic);
 }

@@ -11,9 +11,26 @@
 namespace vgpu::isa::audit {
 
 enum class Kind : std::uint8_t {
-    fma, other_float, transcendental, integer, compare, move, lane, // VALU
-    salu, branch, wait, barrier, other_scalar,
-    smem, vmem_load, vmem_store, vmem_atomic, lds_load, lds_store, lds_atomic, other,
+    fma,
+    other_float,
+    transcendental,
+    integer,
+    compare,
+    move,
+    lane,  // VALU
+    salu,
+    branch,
+    wait,
+    barrier,
+    other_scalar,
+    smem,
+    vmem_load,
+    vmem_store,
+    vmem_atomic,
+    lds_load,
+    lds_store,
+    lds_atomic,
+    other,
     count,
 };
 
@@ -28,13 +45,13 @@ struct Mix {
     void add(const Inst& inst);
     std::uint32_t of(Kind k) const { return by_kind[static_cast<std::size_t>(k)]; }
     std::uint32_t total() const;
-    std::uint32_t valu() const; // the kinds fma to lane
+    std::uint32_t valu() const;  // the kinds fma to lane
 };
 
 // The lines between a backward branch and its target, both included.
 struct Loop {
-    std::uint32_t first, last; // byte offsets
-    bool inner;                // holds no other loop
+    std::uint32_t first, last;  // byte offsets
+    bool inner;                 // holds no other loop
     Mix mix;
 };
 

@@ -16,7 +16,7 @@ namespace vgpu::isa::audit {
 
 struct Finding {
     const char* rule;
-    std::uint32_t offset; // of the instruction that completes the fault
+    std::uint32_t offset;  // of the instruction that completes the fault
     std::string text;
 };
 

@@ -25,8 +25,8 @@ constexpr std::uint32_t s_cbranch_scc0_1 = 0xbf840001;
 const Words global_load_v2_v0_s4 = {0xdc308000, 0x02040000};  // v2, v0, s[4:5]
 const Words s_load_s0_s4 = {0xf4000002, 0xfa000000};          // s0, s[4:5], null
 const Words ds_read_v2_v0 = {0xd8d80000, 0x02000000};
-const Words image_nsa = {0xf0800f0a, 0x00020408, 0};                      // image_sample, 12 bytes
-const Words image_nsa_16 = {0xf0800f0c, 0x00020408, 0, 0};                // image_sample, 16 bytes
+const Words image_nsa = {0xf0800f0a, 0x00020408, 0};        // image_sample, 12 bytes
+const Words image_nsa_16 = {0xf0800f0c, 0x00020408, 0, 0};  // image_sample, 16 bytes
 
 Words operator+(Words a, const Words& b) {
     a.insert(a.end(), b.begin(), b.end());
@@ -137,8 +137,8 @@ TEST(single_instructions) {
 TEST(loops_and_their_multiply_adds) {
     constexpr std::uint32_t v_fmac_f32 = 0x56000300;
     // outer loop of 7 lines around an inner one of 4 (2 fmac, 1 mov)
-    const Words words = Words{v_mov_b32_v1_0, s_nop, v_fmac_f32, v_fmac_f32, v_mov_b32_v1_0, 0xbf84fffc, 0xbf84fff9,
-                              s_endpgm};
+    const Words words =
+        Words{v_mov_b32_v1_0, s_nop, v_fmac_f32, v_fmac_f32, v_mov_b32_v1_0, 0xbf84fffc, 0xbf84fff9, s_endpgm};
     const audit::Code code(words, 32);
     const std::vector<audit::Loop> loops = audit::loops_of(code);
     EQUAL(loops.size(), 2U);

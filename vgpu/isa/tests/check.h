@@ -42,8 +42,8 @@ inline int run() {
 
 }  // namespace vgpu::isa::test
 
-#define TEST(name)                                                    \
-    static void name();                                               \
+#define TEST(name)                                                       \
+    static void name();                                                  \
     static const vgpu::isa::test::Register register_##name(#name, name); \
     static void name()
 

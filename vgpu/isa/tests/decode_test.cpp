@@ -110,9 +110,7 @@ TEST(random_words_decode_to_something_bounded) {
 }
 
 TEST(other_generations_are_illegal) {
-    const auto why = [](const Words& words) {
-        return why_illegal(words, decoded(words, Status::illegal));
-    };
+    const auto why = [](const Words& words) { return why_illegal(words, decoded(words, Status::illegal)); };
     EQUAL(why({0xcc134008, 0x1c2a0d04}), "v_dot2_f32_f16 (gfx1011 and later)");
     EQUAL(why({0x061008fa, 0xff014204}), "v_add_f32 with DPP control 0x142 (row_bcast:15 of GCN)");
     EQUAL(why({0x061008fa, 0xff013804}), "v_add_f32 with DPP control 0x138 (wave_shr of GCN)");
@@ -131,8 +129,8 @@ TEST(misaligned_and_overrunning_registers_are_illegal) {
 TEST(lengths_follow_literals_and_scattered_addresses) {
     EQUAL(int{decoded({0x7e1002ff, 1}).length}, 8);
     EQUAL(int{decoded({0xd54b0008, 0x03fe0904, 1}).length}, 12);
-    EQUAL(int{decoded({0xf0800f08, 0x00020408}).length}, 8);             // image_sample
-    EQUAL(int{decoded({0xf0800f0e, 0x00020408, 0, 0, 0}).length}, 20);   // nsa = 3
+    EQUAL(int{decoded({0xf0800f08, 0x00020408}).length}, 8);            // image_sample
+    EQUAL(int{decoded({0xf0800f0e, 0x00020408, 0, 0, 0}).length}, 20);  // nsa = 3
 }
 
 TEST(lane_masks_are_as_wide_as_the_wave) {
