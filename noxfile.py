@@ -32,6 +32,7 @@ def tests(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Check the form and the types of the Python code, and the form of the C++ code."""
     _install(session, "lint")
+    _install(session, "nox")  # mypy reads this file too
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("clang-format", "--dry-run", "-Werror", *CPP)
