@@ -16,11 +16,11 @@ from typing import Any
 
 from rocm_patch.audit import Options, audit_paths
 from rocm_patch.audit.jsonout import summary_record
-from rocm_patch.components.libsettings import LibrarySettings, fill, load_library
+from rocm_patch.components.buildfile import fill, require_as_asked
+from rocm_patch.components.libsettings import LibrarySettings, load_library
 from rocm_patch.components.product import PRODUCT, write_product
-from rocm_patch.components.settings import cache_problems
 from rocm_patch.components.tree import copy_tree, sync_tree
-from rocm_patch.errors import AuditError, BuildError, ConfigureError
+from rocm_patch.errors import AuditError, BuildError
 from rocm_patch.isa.library import NAME, Library
 from rocm_patch.isa.rules import TARGETS, kernel_rules
 from rocm_patch.paths import cache_root, data_root
@@ -253,17 +253,8 @@ class LibraryBuild:
         ]
         self.call(run, argv, cwd=self.sdk.seen(self.build))
         text = cache.read_text(encoding="utf-8", errors="replace")
-        problems = cache_problems(text, self.cache_checks())
-        problems += [
-            f"{name} was not found" for name in self.settings.found if f"\n{name}_DIR:PATH=/" not in text
-        ]
-        if problems:
-            raise ConfigureError(
-                "the configured build is not the one asked for",
-                cause="CMake turned features off, or on, by itself",
-                detail=[*problems, f"whole log: {run.log.path}"],
-                step="look for the first NOT FOUND in the log; the SDK lacks something, or a patch does",
-            )
+        missing = [name for name in self.settings.found if f"\n{name}_DIR:PATH=/" not in text]
+        require_as_asked(text, self.cache_checks(), missing=missing, log=run.log.path)
         (run.folder / "configured.json").write_text(json.dumps({"key": run.key}), encoding="utf-8")
 
     def compile(self, run: StepRun) -> None:

@@ -16,10 +16,11 @@ from pathlib import Path
 from rocm_patch.audit import Options, audit_paths
 from rocm_patch.audit.jsonout import summary_record
 from rocm_patch.components import sdkheaders
-from rocm_patch.components.settings import BuildSettings, cache_problems, load_settings
+from rocm_patch.components.buildfile import require_as_asked
+from rocm_patch.components.settings import BuildSettings, load_settings
 from rocm_patch.components.torchwheel import finish_wheel, make_deps
 from rocm_patch.components.tree import copy_tree, merge_tree, sync_tree
-from rocm_patch.errors import ConfigureError, DataError, UsageError, WheelError
+from rocm_patch.errors import DataError, UsageError, WheelError
 from rocm_patch.paths import cache_root, data_root
 from rocm_patch.pipeline import launcher
 from rocm_patch.pipeline.compile import NinjaBuild, compile_with_ninja
@@ -299,15 +300,8 @@ class Build:
         (self.src.outside / "build" / "CMakeCache.txt").unlink(missing_ok=True)
         self._setup(run, "build", "--cmake-only")
         text = (self.src.outside / "build" / "CMakeCache.txt").read_text(encoding="utf-8", errors="replace")
-        problems = cache_problems(text, self.settings.cache)
-        problems += [f"{name} was not found" for name in self.settings.found if not _is_found(text, name)]
-        if problems:
-            raise ConfigureError(
-                "the configured build is not the one asked for",
-                cause="CMake turned features off, or on, by itself",
-                detail=[*problems, f"whole log: {run.log.path}"],
-                step="look for the first NOT FOUND in the log; the SDK lacks something, or a patch does",
-            )
+        missing = [name for name in self.settings.found if not _is_found(text, name)]
+        require_as_asked(text, self.settings.cache, missing=missing, log=run.log.path)
         (run.folder / "configured.json").write_text(json.dumps({"key": run.key}), encoding="utf-8")
 
     def compile(self, run: StepRun) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import attrs
 
+from rocm_patch.components.buildfile import fill
 from rocm_patch.components.library import LibraryBuild
-from rocm_patch.components.libsettings import TensileUse, fill
+from rocm_patch.components.libsettings import TensileUse
 from rocm_patch.components.packing import delivery_step
 from rocm_patch.components.tree import copy_tree, merge_tree
 from rocm_patch.errors import BuildError, SourceError, UsageError

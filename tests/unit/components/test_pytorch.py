@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from rocm_patch.components.buildfile import cache_problems
 from rocm_patch.components.pytorch import PyTorch, kind_of
-from rocm_patch.components.settings import cache_problems, load_settings
+from rocm_patch.components.settings import load_settings
 from rocm_patch.components.tree import sync_tree
 from rocm_patch.errors import DataError, UsageError
 from rocm_patch.paths import data_root
