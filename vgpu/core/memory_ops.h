@@ -169,11 +169,17 @@ VGPU_INLINE u32 merge(u32 old, u32 value) {
     return (old & 0xffff) | value << 16;
 }
 
-// Loads one element of a lane to registers r[0], r[lanes], ... Two dwords are one access, as
-// on the card: kernels that wait on each other pass a flag and its value in 64 bits.
+typedef u32 Quad __attribute__((vector_size(16)));
+
+// Loads one element of a lane to registers r[0], r[lanes], ... Two and four dwords are one
+// access, as on the card: workgroups that wait on each other pass a flag and its value in one.
 template <Element E, u32 N, Part P>
 VGPU_INLINE void load_lane(u32* r, u32 lanes, const u8* p) {
-    if constexpr (E == Element::Words) {
+    if constexpr (E == Element::Words && N == 4) {
+        Quad v;
+        std::memcpy(&v, p, 16);
+        for (u32 k = 0; k < 4; ++k) r[k * lanes] = v[k];
+    } else if constexpr (E == Element::Words) {
         u32 k = 0;
         for (; k + 2 <= N; k += 2) {
             u64 v;
@@ -192,7 +198,10 @@ VGPU_INLINE void load_lane(u32* r, u32 lanes, const u8* p) {
 }
 template <Element E, u32 N, Part P>
 VGPU_INLINE void store_lane(const u32* r, u32 lanes, u8* p) {
-    if constexpr (E == Element::Words) {
+    if constexpr (E == Element::Words && N == 4) {
+        const Quad v = {r[0], r[lanes], r[2 * lanes], r[3 * lanes]};
+        std::memcpy(p, &v, 16);
+    } else if constexpr (E == Element::Words) {
         u32 k = 0;
         for (; k + 2 <= N; k += 2) {
             const u64 v = r[k * lanes] | u64{r[(k + 1) * lanes]} << 32;
@@ -212,8 +221,6 @@ VGPU_INLINE void store_lane(const u32* r, u32 lanes, u8* p) {
         }
     }
 }
-
-typedef u32 Quad __attribute__((vector_size(16)));
 
 // All 32 lanes of an element of N dwords; lane i's is at place(i). Elements of two and
 // four dwords go through 4x4 transpositions.

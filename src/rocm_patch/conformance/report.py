@@ -93,6 +93,19 @@ def _set_lines(page: Page, failures: Sequence[Failure]) -> Iterable[str]:
             yield from _suite_lines(suite, records)
     if failures:
         yield from _failure_lines(failures)
+    again = [line for record in page.records for line in _again_lines(record)]
+    if again:
+        yield "### Bad in an earlier run, passed when run again\n"
+        yield from again
+        yield ""
+
+
+def _again_lines(record: Record) -> Iterable[str]:
+    for test, many in record.earlier.items():
+        now = record.results.get(test)
+        if now is not None and now.outcome == "passed":
+            was = ", ".join(f"{one.outcome} in state {one.library}" for one in many)
+            yield f"- {record.suite}/{record.binary} `{test}`: {was}; passed in state {now.library}"
 
 
 def _suite_lines(suite: Suite, records: Sequence[Record]) -> Iterable[str]:

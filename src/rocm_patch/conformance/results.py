@@ -42,6 +42,8 @@ class Record:
     results: dict[str, Result] = attrs.field(factory=dict)
     #: Why the binary itself could not be used, or nothing.
     problem: str = ""
+    #: Bad results that were dropped to run the test again: nothing that failed once is forgotten.
+    earlier: dict[str, list[Result]] = attrs.field(factory=dict)
 
     def count(self, *outcomes: Outcome) -> int:
         """Count the chosen tests that ended so."""
@@ -68,7 +70,8 @@ def load(path: Path, suite: str, binary: str, digest: str) -> Record:
     try:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         results = {name: Result(**one) for name, one in data.pop("results").items()}
-        record = Record(**data, results=results)
+        earlier = {name: [Result(**one) for one in many] for name, many in data.pop("earlier", {}).items()}
+        record = Record(**data, results=results, earlier=earlier)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return empty
     return record if record.digest == digest else empty

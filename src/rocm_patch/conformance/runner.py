@@ -146,11 +146,13 @@ class Runner:
         return names, ""
 
     def _forget(self, record: results.Record, wanted: Iterable[str]) -> None:
-        """Drop results that shall be had again."""
+        """Drop results that shall be had again; bad ones stay on record as earlier ones."""
         drop = {"nothing": (), "bad": results.BAD, "all": results.OUTCOMES}[self.wish.again]
         for name in wanted:
             if name in record.results and record.results[name].outcome in drop:
-                del record.results[name]
+                old = record.results.pop(name)
+                if old.outcome in results.BAD:
+                    record.earlier.setdefault(name, []).append(old)
 
     def _work(self, record: results.Record, rule: Rule, process: _Process, path: Path) -> None:
         """Run until nothing is left, the binary's time is over, or it runs nothing more."""

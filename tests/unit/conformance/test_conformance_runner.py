@@ -129,6 +129,9 @@ def test_a_later_run_does_what_is_left_and_what_is_asked_again(toy: Toy) -> None
     record = toy.run("three", again="bad")
     assert _outcomes(record) == {"a": "passed", "b": "passed", "c": "passed"}
     assert [record.results[f"Group.{name}"].library for name in "abc"] == ["one", "three", "two"]
+    assert [one.library for one in record.earlier["Group.b"]] == ["one"]
+    text, _ = render([Page(CHOSEN, [record])], Causes.model_validate({"schema": 1}))
+    assert "toy/test_a `Group.b`: failed in state one; passed in state three" in text
     record = toy.run("four", again="all", tests="Group.c")
     assert [record.results[f"Group.{name}"].library for name in "abc"] == ["one", "three", "four"]
 
