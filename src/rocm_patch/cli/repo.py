@@ -14,7 +14,7 @@ from rocm_patch.paths import dist_root
 from rocm_patch.repo.clients import README
 from rocm_patch.repo.keys import find_key, make_key
 from rocm_patch.repo.publish import publish
-from rocm_patch.repo.serve import HOST, make_server
+from rocm_patch.repo.serve import HOST, ended_by_signal, make_server
 
 _PORT = 8642
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -57,10 +57,7 @@ def repo(
     click.echo(f"{made.root}, signed by {key.fingerprint}\n")
     click.echo((made.root / README).read_text(encoding="utf-8"))
     if server is not None:
-        click.echo(f"serving {address} (Ctrl-C ends it)")
-        try:
+        with ended_by_signal(server):
+            click.echo(f"serving {address} (Ctrl-C ends it)")
             server.serve_forever()
-        except KeyboardInterrupt:
-            click.echo("ended")
-        finally:
-            server.server_close()
+        click.echo("ended")

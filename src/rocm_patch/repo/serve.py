@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import functools
 import http.server
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 HOST = "127.0.0.1"
@@ -31,3 +36,25 @@ def make_server(folder: Path, port: int) -> http.server.ThreadingHTTPServer:
     """Give a server for the folder, bound and not yet serving; port 0 takes a free one."""
     handler = functools.partial(_Handler, directory=str(folder))
     return http.server.ThreadingHTTPServer((HOST, port), handler)
+
+
+@contextmanager
+def ended_by_signal(server: http.server.ThreadingHTTPServer) -> Iterator[None]:
+    """Let SIGINT and SIGTERM end `serve_forever`, and close the server.
+
+    Asked for by name: a shell starts what it puts into the background with SIGINT ignored, and
+    Python then raises no KeyboardInterrupt.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        # shutdown waits for the loop that this handler interrupts: it must not wait here.
+        threading.Thread(target=server.shutdown, daemon=True).start()
+
+    old = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+        server.server_close()

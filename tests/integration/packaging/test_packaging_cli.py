@@ -88,7 +88,12 @@ def test_repo_is_served_until_it_is_ended(house: House, key: Key, tmp_path: Path
     ]
     argv += ["--keyring", str(key.home), "--key", key.fingerprint, "--serve", "--port", "0"]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), *sys.path]), "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=env)
+    # As a shell starts what it puts into the background: with SIGINT ignored.
+    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=env)
+    finally:
+        signal.signal(signal.SIGINT, ignored)
     assert process.stdout is not None
     lines: list[str] = []
     for line in process.stdout:
@@ -102,9 +107,11 @@ def test_repo_is_served_until_it_is_ended(house: House, key: Key, tmp_path: Path
         )
         assert "probe-1.0%2Brocm6.4.gfx1010" in httpx.get(f"{url}/pypi/simple/probe/").text
         assert httpx.get(f"{url}/.rocm-patch-repository").status_code == 404
-    finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()
         process.stdout.close()
     text = "".join(lines)
     assert f"signed by {key.fingerprint}" in text
