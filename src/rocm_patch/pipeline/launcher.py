@@ -3,7 +3,8 @@
 CMake takes a launcher for C and C++. hipcc takes none: it starts the clang it finds in
 HIP_CLANG_PATH, so it is given a folder whose clang calls the launcher. FindHIP also
 runs hipcc twice for each object, once for its dependencies and once to compile; the
-hipcc put in its place answers both with one compile.
+hipcc put in its place answers both with one compile. ccache gets -mllvm's word in a form
+that it does not mistake.
 
 Knows compilers and launchers; nothing of what is compiled.
 """
@@ -96,6 +97,8 @@ def write_tools(
     for name in ("clang", "clang++"):
         _script(folder / name, "clang", {**values, "@NAME@": name})
     _script(folder / "bin" / "hipcc", "hipcc", values)
+    if launcher == "ccache":
+        _script(folder / "bin" / "ccache", "ccache", {})
     entries = {"HIP_HIPCC_EXECUTABLE": f"{seen}/bin/hipcc", **cmake_cache}
     lines = [f'set({name} "{value}" CACHE STRING "" FORCE)\n' for name, value in entries.items()]
     if precompile:

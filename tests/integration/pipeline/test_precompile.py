@@ -9,7 +9,7 @@ import pytest
 from tests.integration.vgpu.conftest import root
 
 from rocm_patch.pipeline.compile import CacheStats, read_stats
-from rocm_patch.pipeline.launcher import _precompile_lines
+from rocm_patch.pipeline.launcher import _precompile_lines, _script
 from rocm_patch.sysroot import Bind, Sysroot
 
 __all__ = ["root"]
@@ -44,6 +44,7 @@ class Toy:
         self.header = self.tools / "precompile" / "common.h"
         self.header.write_text("#pragma once\n#define COMMON 7\n")
         (self.tools / "launcher.cmake").write_text("".join(lines))
+        _script(self.tools / "bin" / "ccache", "ccache", {})
 
     def build(self) -> CacheStats:
         """Configure and compile in an empty build folder; gives what ccache did."""
@@ -51,6 +52,9 @@ class Toy:
         shutil.rmtree(self.folder / "build", ignore_errors=True)
         env = {
             "CXX": "/usr/lib/llvm-21/bin/clang++",
+            # A word that ccache by itself takes for -o penmp-opt-disable.
+            "CXXFLAGS": "-mllvm -openmp-opt-disable",
+            "PATH": "/toy/tools/bin:/usr/bin:/bin",
             "CMAKE_CXX_COMPILER_LAUNCHER": "ccache",
             "CMAKE_PROJECT_TOP_LEVEL_INCLUDES": "/toy/tools/launcher.cmake",
             "CCACHE_DIR": "/toy/ccache",
