@@ -12,6 +12,7 @@ from rocm_patch.diagnose.machine import Machine
 HERE = Path(__file__).parent
 KNOWN = HERE / "texts" / "known"
 OTHER = HERE / "texts" / "other"
+BLIND = HERE / "texts" / "blind"
 
 
 def diagnose(text: str | bytes, machine: Machine | None = None) -> Diagnosis:
