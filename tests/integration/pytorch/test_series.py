@@ -55,9 +55,13 @@ def inside(sysroot: Sysroot, tree: Path, argv: list[str], work: Path) -> str:
 
 
 def cut(path: Path, start: str, end: str) -> str:
+    """Give the text of a file from `start` to `end`, without `end`."""
+    return cut_text(path.read_text(encoding="utf-8"), start, end)
+
+
+def cut_text(text: str, start: str, end: str) -> str:
     """Give the text from `start` to `end`, without `end`."""
-    text = path.read_text(encoding="utf-8")
-    assert start in text, f"{path.name} has no {start!r}"
+    assert start in text, f"no {start!r}"
     return text[text.index(start) : text.index(end, text.index(start) + len(start))]
 
 
@@ -87,12 +91,16 @@ message("RESULT found=${PYTORCH_FOUND_HIP} rocm=${ROCM_VERSION_DEV_INT} lt=${hip
 """
 
 
+CONFIGURE_HIP = [
+    "env", "ROCM_PATH=/usr", "PYTORCH_ROCM_ARCH=gfx1010", "cmake", "-GNinja",
+    "-S", "/w", "-B", "/w/build", "--fresh", f"-DCMAKE_CXX_COMPILER={CLANG}",
+    "-DCMAKE_CXX_FLAGS=--gcc-install-dir=/usr/lib/gcc/x86_64-linux-gnu/13",
+]  # fmt: skip
+
+
 def load_hip(sysroot: Sysroot, tree: Path, work: Path) -> str:
     (work / "CMakeLists.txt").write_text(LOAD_HIP)
-    argv = ["env", "ROCM_PATH=/usr", "PYTORCH_ROCM_ARCH=gfx1010", "cmake", "-GNinja",
-            "-S", "/w", "-B", "/w/build", "--fresh", f"-DCMAKE_CXX_COMPILER={CLANG}",
-            "-DCMAKE_CXX_FLAGS=--gcc-install-dir=/usr/lib/gcc/x86_64-linux-gnu/13"]  # fmt: skip
-    output = inside(sysroot, tree, argv, work)
+    output = inside(sysroot, tree, CONFIGURE_HIP, work)
     return next((line for line in output.splitlines() if line.startswith("RESULT")), output)
 
 
@@ -140,8 +148,7 @@ def test_ck_sources_leave_the_build(
             "cmake_minimum_required(VERSION 3.20)\n"
             "set(CMAKE_CURRENT_SOURCE_DIR /src/aten/src/ATen)\n"
             f"{globbed}\nlist(LENGTH native_hip_hip before)\n"
-            # add_definitions is not for scripts; the name it defines is checked on CUDABlas.cpp
-            f"{option.replace('add_definitions', 'message')}\nlist(LENGTH native_hip_hip after)\n"
+            f"{option}\nlist(LENGTH native_hip_hip after)\n"
             'message("RESULT ${before} ${after}")\n'
         )
         (tmp_path / "probe.cmake").write_text(
@@ -186,6 +193,12 @@ def test_configures_with_system_libraries(
     assert "libgloo_hip" not in ninja
     assert "torch_hip_generated_Nonzero.hip.o" in ninja
     assert not re.search(r"hipblaslt|(ck_b?gemm|bgemm_kernel)\w*\.hip", ninja)
+    # What keeps calls of Composable Kernel out, where Context.cpp and HIPBlas.cpp are compiled and nowhere else.
+    assert ninja.count("-DTORCH_NO_ROCM_CK_GEMM") == 2
+    for name in ("Context", "hip/HIPBlas"):
+        edge = cut_text(ninja, f"/__/aten/src/ATen/{name}.cpp.o: CXX_COMPILER", "\n\n")
+        assert "-DTORCH_NO_ROCM_CK_GEMM" in edge
+    assert "/libcpp-httplib.so" in cut_text(ninja, "build lib/libtorch_cpu.so: ", "\n\n")
 
     argv = ["env", "ROCM_PATH=/usr", "PYTORCH_ROCM_ARCH=gfx1010", "cmake", "-GNinja",
             "-S", "/src", "-B", "/w/b",
@@ -266,6 +279,94 @@ def test_kineto_builds_without_roctracer(
         assert "RESULT ON" in inside(sysroot, tree, argv, tmp_path)
 
     needs(switched, patched, without(11))
+
+
+def test_torch_hip_is_linked_with_all_that_it_calls(
+    sysroot: Sysroot, patched: Path, without: Without, tmp_path: Path
+) -> None:
+    """What PyTorch's own list of libraries leaves out is missed by a linker that is told to be strict."""
+    calls = ("roctxMarkA", "rocblas_set_workspace", "hipblasCreate", "miopenCreate")
+    (tmp_path / "probe.cpp").write_text(
+        'extern "C" {\n'
+        + "".join(f"void {name}();\n" for name in calls)
+        + "void probe() {\n"
+        + "".join(f"  {name}();\n" for name in calls)
+        + "}\n}\n"
+    )
+
+    def links(tree: Path) -> None:
+        listed = cut(
+            tree / "cmake/Dependencies.cmake", "    set(Caffe2_PUBLIC_HIP_DEPENDENCY_LIBS", "    # ---[ Kernel asserts"
+        )
+        (tmp_path / "CMakeLists.txt").write_text(
+            LOAD_HIP
+            + listed
+            + "add_library(probe SHARED probe.cpp)\n"
+            + "target_link_options(probe PRIVATE -Wl,--no-undefined)\n"
+            + "target_link_libraries(probe PRIVATE\n"
+            + "  ${Caffe2_PUBLIC_HIP_DEPENDENCY_LIBS} ${Caffe2_HIP_DEPENDENCY_LIBS})\n"
+        )
+        inside(sysroot, tree, [*CONFIGURE_HIP, "-DUSE_HIPBLASLT=OFF"], tmp_path)
+        inside(sysroot, tree, ["cmake", "--build", "/w/build"], tmp_path)
+
+    needs(links, patched, without(12))
+
+
+def test_c_files_get_no_cxx_standard(
+    sysroot: Sysroot, patched: Path, without: Without, tmp_path: Path
+) -> None:
+    (tmp_path / "hip.cpp").write_text("int hip() { return static_cast<int>(__cplusplus); }\n")
+    (tmp_path / "user.c").write_text("int user(void) { return 0; }\n")
+
+    def builds(tree: Path) -> None:
+        line = cut(tree / "caffe2/CMakeLists.txt", "  target_compile_options(torch_hip PUBLIC", "\n")
+        (tmp_path / "CMakeLists.txt").write_text(
+            "cmake_minimum_required(VERSION 3.20)\nproject(probe C CXX)\n"
+            "set(HIP_CXX_FLAGS -DUSE_ROCM -std=c++17)\n"
+            "add_library(torch_hip SHARED hip.cpp)\n"
+            f"{line}\n"
+            "add_library(user SHARED user.c)\ntarget_link_libraries(user PRIVATE torch_hip)\n"
+        )
+        argv = [*CONFIGURE_HIP, f"-DCMAKE_C_COMPILER={CLANG.removesuffix('++')}"]
+        inside(sysroot, tree, argv, tmp_path)
+        ninja = (tmp_path / "build" / "build.ninja").read_text()
+        assert "-DUSE_ROCM -std=c++17" in cut_text(ninja, "hip.cpp.o: CXX_COMPILER", "\n\n")
+        inside(sysroot, tree, ["cmake", "--build", "/w/build"], tmp_path)
+
+    needs(builds, patched, without(13))
+
+
+def test_tuples_of_pybind11_3_have_one_type(
+    sysroot: Sysroot, patched: Path, without: Without, tmp_path: Path
+) -> None:
+    """Each place with what it names around it, against the sysroot's pybind11; one at a time."""
+
+    def places(tree: Path) -> dict[str, str]:
+        jit = tree / "torch/csrc/jit/python/init.cpp"
+        operation = cut(jit, '"_jit_get_operation",', " {\n").partition("\n")[2]
+        packet = cut(jit, '"_maybe_call_torch_function_for_op_packet",', "\n      });").partition("\n")[2]
+        state = cut(tree / "torch/csrc/distributed/c10d/init.cpp", "      .def(py::pickle(", ",\n          [](const py::tuple&")
+        chosen = cut(tree / "torch/csrc/utils/python_arg_parser.cpp", "  py::object args = (val == nullptr)", ";")
+        return {
+            "operation": f"auto one = {operation} {{\n  if (op_name.empty()) return py::make_tuple(py::none(), py::none());\n"
+            "  py::list overload_names;\n  auto func = py::cpp_function([] {});\n"
+            "  return py::make_tuple(func, overload_names);\n};\n",
+            "packet": f"auto one = {packet}\n}};\n",
+            "state": f"auto one = {state.partition('py::pickle(')[2]};\n",
+            "chosen": f"void one(PyObject* self, PyObject* index, PyObject* val) {{\n{chosen};\n}}\n",
+        }
+
+    around = (HERE / "harness" / "tuples.h").read_text()
+
+    def compiles(tree: Path, name: str) -> None:
+        (tmp_path / "probe.cpp").write_text(around + places(tree)[name])
+        argv = [CLANG, "--gcc-install-dir=/usr/lib/gcc/x86_64-linux-gnu/13", "-std=c++17", "-fsyntax-only",
+                "-I/usr/include/python3.13", "/w/probe.cpp"]  # fmt: skip
+        inside(sysroot, tree, argv, tmp_path)
+
+    bare = without(14)
+    for name in places(patched):
+        needs(lambda tree, name=name: compiles(tree, name), patched, bare)
 
 
 def test_series_passes_its_own_check(pristine: Path) -> None:
