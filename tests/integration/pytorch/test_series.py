@@ -369,6 +369,31 @@ def test_tuples_of_pybind11_3_have_one_type(
         needs(lambda tree, name=name: compiles(tree, name), patched, bare)
 
 
+def test_aten_config_names_no_folder_of_the_build(
+    sysroot: Sysroot, patched: Path, without: Without, tmp_path: Path
+) -> None:
+    folder = tmp_path / "torch" / "share" / "cmake" / "ATen"
+    folder.mkdir(parents=True)
+
+    def found(tree: Path) -> None:
+        line = cut(tree / "aten/src/ATen/CMakeLists.txt", "configure_file(ATenConfig.cmake.in", "\n")
+        line = line.replace("ATenConfig.cmake.in", "/src/aten/src/ATen/ATenConfig.cmake.in")
+        (tmp_path / "write.cmake").write_text(
+            "set(ATEN_INCLUDE_DIR /src/torch/include)\nset(ATEN_LIBRARIES torch)\n"
+            + line.replace("${CMAKE_CURRENT_BINARY_DIR}/cmake-exports", "/w/torch/share/cmake/ATen")
+        )
+        inside(sysroot, tree, ["cmake", "-P", "/w/write.cmake"], tmp_path)
+        assert "/src/" not in (folder / "ATenConfig.cmake").read_text()
+        (tmp_path / "read.cmake").write_text(
+            'include(/w/torch/share/cmake/ATen/ATenConfig.cmake)\nmessage("RESULT ${ATEN_INCLUDE_DIR} ${ATEN_LIBRARIES}")\n'
+        )
+        assert "RESULT /w/torch/include torch" in inside(
+            sysroot, tree, ["cmake", "-P", "/w/read.cmake"], tmp_path
+        )
+
+    needs(found, patched, without(15))
+
+
 def test_series_passes_its_own_check(pristine: Path) -> None:
     folder = load_series("pytorch", VERSION).folder
     findings = check(folder, VERSION, root=data_root(), tree=pristine)
