@@ -394,6 +394,31 @@ def test_aten_config_names_no_folder_of_the_build(
     needs(found, patched, without(15))
 
 
+def test_cholesky_and_least_squares_reach_hipsolver(
+    sysroot: Sysroot, patched: Path, without: Without, tmp_path: Path
+) -> None:
+    """What is left of each dispatcher where ROCm's solver is there and MAGMA is not."""
+
+    def reach(tree: Path) -> None:
+        source = (tree / "aten/src/ATen/native/cuda/linalg/BatchLinearAlgebra.cpp").read_text()
+        (tmp_path / "linalg.cpp").write_text(re.sub(r"^\s*#\s*include.*$", "", source, flags=re.MULTILINE))
+        argv = ["g++-13", "-E", "-P", "-DUSE_ROCM", "-DUSE_LINALG_SOLVER", "-DAT_ROCM_ENABLED()=1",
+                "-DAT_MAGMA_ENABLED()=0", "/w/linalg.cpp"]  # fmt: skip
+        left = inside(sysroot, tree, argv, tmp_path)
+        for start, call in (
+            ("Tensor _cholesky_solve_helper_cuda(", "_cholesky_solve_helper_cuda_cusolver("),
+            ("static void cholesky_kernel(", "cholesky_helper_cusolver("),
+            ("cholesky_inverse_kernel_impl(Tensor", "cholesky_inverse_kernel_impl_cusolver("),
+            ("void gels_looped(", "return linalg_lstsq_gels("),
+        ):
+            assert call in cut_text(left, start, "\n}\n"), start
+        least = cut_text(left, "void lstsq_kernel(", "\n}\n")
+        assert "gels_looped(" in least
+        assert "rebuild with" not in least
+
+    needs(reach, patched, without(16))
+
+
 def test_series_passes_its_own_check(pristine: Path) -> None:
     folder = load_series("pytorch", VERSION).folder
     findings = check(folder, VERSION, root=data_root(), tree=pristine)
