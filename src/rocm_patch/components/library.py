@@ -23,6 +23,7 @@ from rocm_patch.components.tree import copy_tree, sync_tree
 from rocm_patch.errors import AuditError, BuildError
 from rocm_patch.isa.library import NAME, Library
 from rocm_patch.isa.rules import TARGETS, kernel_rules
+from rocm_patch.packaging.product import Origin
 from rocm_patch.paths import cache_root, data_root
 from rocm_patch.pipeline import launcher
 from rocm_patch.pipeline.compile import NinjaBuild, compile_with_ninja
@@ -319,10 +320,10 @@ class LibraryBuild:
         wheels = {item.name for item in self.recipe.python.get(self.request.version, ())}
         return [item for item in self.items if item.name not in wheels]
 
-    def _origin(self, item: SourceItem, sha256: str) -> dict[str, str]:
+    def _origin(self, item: SourceItem, sha256: str) -> Origin:
         git = self.variant(item).git
-        origin = {"name": item.name, "version": self.request.version, "sha256": sha256}
-        return {**origin, "commit": git.commit} if git is not None else origin
+        commit = git.commit if git is not None else None
+        return Origin(name=item.name, version=self.request.version, sha256=sha256, commit=commit)
 
     def lay_out(self, folder: Path) -> None:
         """Copy what was installed below its prefix."""
