@@ -98,7 +98,8 @@ def test_the_last_runs_by_the_log(tmp_path: Path) -> None:
 
 def test_the_command_writes_file_or_output(tmp_path: Path) -> None:
     place = tmp_path / "x.prom"
-    assert CliRunner().invoke(command.metrics, ["--output", str(place)], catch_exceptions=False).exit_code == 0
+    written_by = CliRunner().invoke(command.metrics, ["--output", str(place)], catch_exceptions=False)
+    assert written_by.exit_code == 0
     written = parse(place.read_text("utf-8"))
     assert {"rocm_patch_info", "rocm_patch_fault", "rocm_patch_collected_timestamp_seconds"} <= set(written)
     printed = parse(CliRunner().invoke(command.metrics, [], catch_exceptions=False).output)
