@@ -292,7 +292,6 @@ class Build:
             tools.outside,
             launcher=self.request.launcher,
             cmake_cache=self.settings.cmake_entries(self.places()),
-            first=sdkheaders.first_words(self.folder, self.sdk, self.settings.sdk_series),
             precompile={name: (one.header, one.without) for name, one in self.settings.precompile.items()},
         )
         # setup.py does not call CMake again while there is a cache, and CMake reads CFLAGS and
