@@ -16,7 +16,9 @@ from typing import Any
 
 from rocm_patch.audit import Options, audit_paths
 from rocm_patch.audit.jsonout import summary_record
+from rocm_patch.components import elsewhere
 from rocm_patch.components.buildfile import fill, require_as_asked
+from rocm_patch.components.elsewhere import chosen, sdk_inputs
 from rocm_patch.components.libsettings import LibrarySettings, load_library
 from rocm_patch.components.product import PRODUCT, write_product
 from rocm_patch.components.tree import copy_tree, sync_tree
@@ -30,7 +32,7 @@ from rocm_patch.pipeline.compile import NinjaBuild, compile_with_ninja
 from rocm_patch.pipeline.digest import Files, Named, Text
 from rocm_patch.pipeline.engine import StepRun
 from rocm_patch.pipeline.model import Estimate, Request, Step
-from rocm_patch.pipeline.sdk import Mount, SysrootSdk, digest, sdk_of
+from rocm_patch.pipeline.sdk import Mount, sdk_of
 from rocm_patch.series import apply_series, load_series, series_digest
 from rocm_patch.sources import ObjectStore, SourceItem, Variant, fetch_all, load_recipe, plan, unpack
 
@@ -45,9 +47,11 @@ class LibraryBuild:
         """Read the data files."""
         self.request = request
         self.folder = folder
-        self.settings: LibrarySettings = load_library(request.component, request.version)
         self.recipe = load_recipe(request.component)
         self.sdk = sdk_of(request.sdk)
+        settings = load_library(request.component, request.version)
+        self.settings: LibrarySettings = settings.on(self.sdk.kind, request.component)
+        self.elsewhere = chosen(settings.elsewhere, self.sdk.kind, request.component)
         self.src = Mount(folder / "src", SRC, write=True)
         self.build = Mount(folder / "build", BUILD, write=True)
         self.cache = cache_root() / request.launcher
@@ -99,8 +103,8 @@ class LibraryBuild:
             ),
             Step(
                 name="sysroot", does="make or check the SDK", run=self.sysroot,
-                inputs={"sdk": Named(digest(self.sdk))}, outputs=["sdk.json"], tools=self.sdk.tools,
-                estimate=self.sdk_cost,
+                inputs=sdk_inputs(self.sdk, self.elsewhere), outputs=[elsewhere.FILE], tools=self.sdk.tools,
+                estimate=self.sdk.cost,
             ),
             Step(
                 name="rules", does="build the decoder that the audit's hardware rules are in", run=self.rules,
@@ -168,10 +172,6 @@ class LibraryBuild:
                 missing += self.variant(item).size or 0
         return Estimate(fetch=missing, disk=missing, seconds=2)
 
-    def sdk_cost(self) -> Estimate:
-        """Give the sysroot's cost; the other SDKs are there or are not."""
-        return self.sdk.cost() if isinstance(self.sdk, SysrootSdk) else Estimate()
-
     # --- what the steps do
 
     def layout_of(self, item: SourceItem) -> str | None:
@@ -213,11 +213,7 @@ class LibraryBuild:
 
     def sysroot(self, run: StepRun) -> None:
         """Make the SDK ready."""
-        if isinstance(self.sdk, SysrootSdk):
-            self.sdk.prepare(run.reporter.say)
-        (run.scratch / "sdk.json").write_text(
-            json.dumps(dict(self.sdk.describe()), indent=1), encoding="utf-8"
-        )
+        elsewhere.make_ready(run, self.sdk, self.elsewhere)
 
     def rules(self, run: StepRun) -> None:
         """Build the decoder on this machine."""
@@ -348,6 +344,7 @@ class LibraryBuild:
             "tools": self.sdk.seen(self.launcher_mounts[0]), "rocm": self.sdk.rocm_path,
             "llvm": self.sdk.llvm_bin, "llvm_lib": str(Path(self.sdk.llvm_bin).parent / "lib"),
             "target": self.request.target,
+            **elsewhere.found_places(self.folder),
         }  # fmt: skip
 
     def environment(self) -> dict[str, str]:
