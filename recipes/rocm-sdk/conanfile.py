@@ -6,7 +6,6 @@ gets another id when the environment is another one.
 """
 
 import json
-import sys
 from pathlib import Path
 
 from conan import ConanFile
@@ -19,17 +18,11 @@ class RocmSdk(ConanFile):
     description = "What compiles for the GPU: HIP, clang and the ROCm libraries of one environment"
     license = "MIT"
     package_type = "build-scripts"
+    python_requires = "rocm-patch-base/1.0"
+    python_requires_extend = "rocm-patch-base.Door"
     settings = "os", "arch"
     options = {"sdk": ["ANY"], "description": ["ANY", None]}
     default_options = {"sdk": "sysroot", "description": None}
-
-    def _door(self):
-        root = self.conf.get("user.rocm_patch:root")
-        if root:
-            sys.path.insert(0, str(Path(root) / "src"))
-        from rocm_patch.pipeline import door  # noqa: PLC0415 - findable only now
-
-        return door
 
     def configure(self):
         """Describe the environment."""
@@ -40,6 +33,8 @@ class RocmSdk(ConanFile):
         """Leave out the words by which it was asked for."""
         # The same environment may be named in several ways (a path, a default).
         del self.info.options.sdk
+        # What its description says is all that counts.
+        self.info.python_requires.unrelated_mode()
 
     def package(self):
         """Write the description down."""

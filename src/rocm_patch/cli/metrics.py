@@ -10,7 +10,7 @@ from rocm_patch.detect.place import opened
 from rocm_patch.diagnose.catalogue import load_catalogue
 from rocm_patch.doctor.gather import gather
 from rocm_patch.errors import UsageError
-from rocm_patch.face.state import applied_state
+from rocm_patch.machine_state import machine_state
 from rocm_patch.metrics.collect import collect
 from rocm_patch.metrics.textfile import text, write
 from rocm_patch.paths import log_root
@@ -29,7 +29,7 @@ def metrics(*, output: Path | None) -> None:
     """
     with opened(None, None) as place:
         gathered = gather(place)
-    content = text(collect(gathered, load_catalogue(), log_root(), applied_state()))
+    content = text(collect(gathered, load_catalogue(), log_root(), machine_state()))
     if output is None:
         click.echo(content, nl=False)
         return

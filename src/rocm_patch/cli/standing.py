@@ -10,8 +10,9 @@ from rocm_patch.cli import COMMANDS
 from rocm_patch.detect.machine import examine
 from rocm_patch.detect.place import opened
 from rocm_patch.face.standing import rows
-from rocm_patch.face.state import applied_in_words, applied_state
+from rocm_patch.face.state import applied_in_words
 from rocm_patch.logbook.book import active
+from rocm_patch.machine_state import machine_state
 
 
 def standing() -> None:
@@ -23,7 +24,7 @@ def standing() -> None:
     for name, text, style in rows(
         report,
         version=__version__,
-        applied=applied_in_words(applied_state()),
+        applied=applied_in_words(machine_state()),
         first=book is not None and book.first,
         plans="plan" in COMMANDS,
     ):

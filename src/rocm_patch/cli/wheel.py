@@ -83,14 +83,18 @@ def _told(file: Path, table: Table) -> dict[str, Any]:
 @wheel.command()
 @click.argument("files", nargs=-1, required=True, type=_FILE)
 @click.option("--table", "name", default=DEFAULT, help="A table of build/sonames/.")
-@click.option("--sdk", default=None, help="Also look for unresolved symbols, with this SDK's ROCm (sysroot).")
+@click.option(
+    "--sdk", default=None, help="Also look for unresolved symbols, with this SDK's ROCm (sysroot, host:)."
+)
 def check(files: tuple[Path, ...], *, name: str, sdk: str | None) -> None:
     """Hold wheels against every rule of what may be shipped; exit 70 where one is broken."""
     table = load_table(name)
-    root = Inside(sdk_of(sdk)).root if sdk else None
+    inside = Inside(sdk_of(sdk)) if sdk else None
+    root = inside.root if inside else None
+    folders = inside.library_folders if inside else rules.LIBRARY_FOLDERS
     broken: list[str] = []
     for file in files:
-        found = rules.problems(file, table, root=root)
+        found = rules.problems(file, table, root=root, libraries=folders)
         broken += [f"{file.name}: {one}" for one in found]
         if not found:
             click.echo(f"{file.name}: {len(rules.RULES)} rules, none broken")
@@ -128,7 +132,9 @@ def finish_command(
             tools=tools,
         )
         place = Path(scratch) / "work"
-        made = finish(file, out, given, inside=Inside(sdk), table=load_table(name), scratch=place)
+        copies = Path(scratch) / "sdk-files" if sdk.kind == "container" else None
+        inside = Inside(sdk, copies=copies)
+        made = finish(file, out, given, inside=inside, table=load_table(name), scratch=place)
     click.echo(str(made))
 
 

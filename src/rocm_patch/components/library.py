@@ -16,20 +16,23 @@ from typing import Any
 
 from rocm_patch.audit import Options, audit_paths
 from rocm_patch.audit.jsonout import summary_record
+from rocm_patch.components import elsewhere
 from rocm_patch.components.buildfile import fill, require_as_asked
+from rocm_patch.components.elsewhere import chosen, sdk_inputs
 from rocm_patch.components.libsettings import LibrarySettings, load_library
 from rocm_patch.components.product import PRODUCT, write_product
 from rocm_patch.components.tree import copy_tree, sync_tree
 from rocm_patch.errors import AuditError, BuildError
 from rocm_patch.isa.library import NAME, Library
 from rocm_patch.isa.rules import TARGETS, kernel_rules
+from rocm_patch.packaging.product import Origin
 from rocm_patch.paths import cache_root, data_root
 from rocm_patch.pipeline import launcher
 from rocm_patch.pipeline.compile import NinjaBuild, compile_with_ninja
 from rocm_patch.pipeline.digest import Files, Named, Text
 from rocm_patch.pipeline.engine import StepRun
 from rocm_patch.pipeline.model import Estimate, Request, Step
-from rocm_patch.pipeline.sdk import Mount, SysrootSdk, digest, sdk_of
+from rocm_patch.pipeline.sdk import Mount, sdk_of
 from rocm_patch.series import apply_series, load_series, series_digest
 from rocm_patch.sources import ObjectStore, SourceItem, Variant, fetch_all, load_recipe, plan, unpack
 
@@ -44,9 +47,11 @@ class LibraryBuild:
         """Read the data files."""
         self.request = request
         self.folder = folder
-        self.settings: LibrarySettings = load_library(request.component, request.version)
         self.recipe = load_recipe(request.component)
         self.sdk = sdk_of(request.sdk)
+        settings = load_library(request.component, request.version)
+        self.settings: LibrarySettings = settings.on(self.sdk.kind, request.component)
+        self.elsewhere = chosen(settings.elsewhere, self.sdk.kind, request.component)
         self.src = Mount(folder / "src", SRC, write=True)
         self.build = Mount(folder / "build", BUILD, write=True)
         self.cache = cache_root() / request.launcher
@@ -98,8 +103,8 @@ class LibraryBuild:
             ),
             Step(
                 name="sysroot", does="make or check the SDK", run=self.sysroot,
-                inputs={"sdk": Named(digest(self.sdk))}, outputs=["sdk.json"], tools=self.sdk.tools,
-                estimate=self.sdk_cost,
+                inputs=sdk_inputs(self.sdk, self.elsewhere), outputs=[elsewhere.FILE], tools=self.sdk.tools,
+                estimate=self.sdk.cost,
             ),
             Step(
                 name="rules", does="build the decoder that the audit's hardware rules are in", run=self.rules,
@@ -167,10 +172,6 @@ class LibraryBuild:
                 missing += self.variant(item).size or 0
         return Estimate(fetch=missing, disk=missing, seconds=2)
 
-    def sdk_cost(self) -> Estimate:
-        """Give the sysroot's cost; the other SDKs are there or are not."""
-        return self.sdk.cost() if isinstance(self.sdk, SysrootSdk) else Estimate()
-
     # --- what the steps do
 
     def layout_of(self, item: SourceItem) -> str | None:
@@ -212,11 +213,7 @@ class LibraryBuild:
 
     def sysroot(self, run: StepRun) -> None:
         """Make the SDK ready."""
-        if isinstance(self.sdk, SysrootSdk):
-            self.sdk.prepare(run.reporter.say)
-        (run.scratch / "sdk.json").write_text(
-            json.dumps(dict(self.sdk.describe()), indent=1), encoding="utf-8"
-        )
+        elsewhere.make_ready(run, self.sdk, self.elsewhere)
 
     def rules(self, run: StepRun) -> None:
         """Build the decoder on this machine."""
@@ -319,10 +316,10 @@ class LibraryBuild:
         wheels = {item.name for item in self.recipe.python.get(self.request.version, ())}
         return [item for item in self.items if item.name not in wheels]
 
-    def _origin(self, item: SourceItem, sha256: str) -> dict[str, str]:
+    def _origin(self, item: SourceItem, sha256: str) -> Origin:
         git = self.variant(item).git
-        origin = {"name": item.name, "version": self.request.version, "sha256": sha256}
-        return {**origin, "commit": git.commit} if git is not None else origin
+        commit = git.commit if git is not None else None
+        return Origin(name=item.name, version=self.request.version, sha256=sha256, commit=commit)
 
     def lay_out(self, folder: Path) -> None:
         """Copy what was installed below its prefix."""
@@ -347,6 +344,7 @@ class LibraryBuild:
             "tools": self.sdk.seen(self.launcher_mounts[0]), "rocm": self.sdk.rocm_path,
             "llvm": self.sdk.llvm_bin, "llvm_lib": str(Path(self.sdk.llvm_bin).parent / "lib"),
             "target": self.request.target,
+            **elsewhere.found_places(self.folder),
         }  # fmt: skip
 
     def environment(self) -> dict[str, str]:

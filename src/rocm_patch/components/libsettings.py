@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from rocm_patch.components.buildfile import Strict, fill, load_version
+from rocm_patch.components.elsewhere import Elsewhere, chosen
 
 
 class TensileUse(Strict):
@@ -44,6 +45,19 @@ class LibrarySettings(Strict):
     tensile: TensileUse | None = None
     work: dict[str, int]
     disk: int
+    elsewhere: Elsewhere | None = None
+
+    def on(self, kind: str, component: str) -> LibrarySettings:
+        """Give the settings for a kind of SDK; the sysroot's are those of the file. UsageError."""
+        there = chosen(self.elsewhere, kind, component)
+        if there is None:
+            return self
+        changed = {
+            "environment": {**self.environment, **there.environment},
+            "cmake": {**self.cmake, **there.cmake},
+            "layouts": there.layouts,
+        }
+        return self.model_copy(update=changed)
 
     def filled(self, texts: Mapping[str, str], places: Mapping[str, str]) -> dict[str, str]:
         """Fill folders into values. DataError for an unknown name."""

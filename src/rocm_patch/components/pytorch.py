@@ -15,8 +15,9 @@ from pathlib import Path
 
 from rocm_patch.audit import Options, audit_paths
 from rocm_patch.audit.jsonout import summary_record
-from rocm_patch.components import sdkheaders
+from rocm_patch.components import elsewhere, sdkheaders
 from rocm_patch.components.buildfile import require_as_asked
+from rocm_patch.components.elsewhere import chosen, sdk_inputs
 from rocm_patch.components.settings import BuildSettings, load_settings
 from rocm_patch.components.torchwheel import finish_wheel, make_deps
 from rocm_patch.components.tree import copy_tree, merge_tree, sync_tree
@@ -24,10 +25,10 @@ from rocm_patch.errors import DataError, UsageError, WheelError
 from rocm_patch.paths import cache_root, data_root
 from rocm_patch.pipeline import launcher
 from rocm_patch.pipeline.compile import NinjaBuild, compile_with_ninja
-from rocm_patch.pipeline.digest import Files, Named, Text, text_digest
+from rocm_patch.pipeline.digest import Files, Input, Named, Text, text_digest
 from rocm_patch.pipeline.engine import StepRun
 from rocm_patch.pipeline.model import Estimate, Request, Step
-from rocm_patch.pipeline.sdk import Mount, SysrootSdk, digest, sdk_of
+from rocm_patch.pipeline.sdk import Mount, sdk_of
 from rocm_patch.series import apply_series, load_series, series_digest
 from rocm_patch.sources import ObjectStore, SourceItem, Variant, fetch_all, load_recipe, plan, unpack
 from rocm_patch.wheel import deps
@@ -61,14 +62,16 @@ class Build:
         """Read the data files."""
         self.request = request
         self.folder = folder
-        self.settings: BuildSettings = load_settings("pytorch", request.version)
+        self.sdk = sdk_of(request.sdk)
+        settings = load_settings("pytorch", request.version)
+        self.settings: BuildSettings = settings.on(self.sdk.kind)
+        self.elsewhere = chosen(settings.elsewhere, self.sdk.kind, "PyTorch")
         if request.python not in self.settings.pythons:
             raise UsageError(
                 f"PyTorch {request.version} is not built for Python {request.python} here",
                 step=f"one of: {', '.join(self.settings.pythons)}",
             )
         self.recipe = load_recipe("pytorch")
-        self.sdk = sdk_of(request.sdk)
         self.src = Mount(folder / "src", SRC, write=True)
         self.pyenv = Mount(folder / "pyenv", PYENV)
         self.deps = Mount(folder / "deps", deps.INSIDE)
@@ -107,8 +110,8 @@ class Build:
             ),
             Step(
                 name="sysroot", does="make or check the SDK", run=self.sysroot,
-                inputs={"sdk": Named(digest(self.sdk))}, outputs=["sdk.json"], tools=self.sdk.tools,
-                estimate=self.sdk_cost,
+                inputs=sdk_inputs(self.sdk, self.elsewhere), outputs=[elsewhere.FILE], tools=self.sdk.tools,
+                estimate=self.sdk.cost,
             ),
             Step(
                 name="sdk-headers", does="patch a copy of the SDK's headers", run=self.sdk_headers,
@@ -167,7 +170,7 @@ class Build:
             Step(
                 name="wheel", does="pack the wheel, vendor libraries, check it", run=self.wheel,
                 after=["install"], outputs=["wheel"],
-                inputs={"wheel": Text(self.settings.wheel.model_dump())},
+                inputs={"wheel": Text(self.settings.wheel.model_dump()), **self._licensed()},
                 estimate=lambda: Estimate(disk=disk.wheel, seconds=180),
             ),
             Step(
@@ -176,6 +179,10 @@ class Build:
                 outputs=["audit"], estimate=lambda: Estimate(seconds=60),
             ),
         ]  # fmt: skip
+
+    def _licensed(self) -> dict[str, Input]:
+        """Give what only another environment than the sysroot adds to the wheel's inputs."""
+        return {} if self.elsewhere is None else {"licensed": Text(self.elsewhere.licensed)}
 
     # --- costs
 
@@ -187,12 +194,6 @@ class Build:
         else:  # a store would make its folders, and a plan makes nothing
             missing = sum(_variant(item, self.settings.layout).size or 0 for item in self.items)
         return Estimate(fetch=missing, disk=missing, seconds=2)
-
-    def sdk_cost(self) -> Estimate:
-        """Give the sysroot's cost; the other SDKs are there or are not."""
-        if isinstance(self.sdk, SysrootSdk):
-            return self.sdk.cost()
-        return Estimate()
 
     # --- steps
 
@@ -240,10 +241,7 @@ class Build:
 
     def sysroot(self, run: StepRun) -> None:
         """Make the SDK ready."""
-        if isinstance(self.sdk, SysrootSdk):
-            self.sdk.prepare(run.reporter.say)
-        described = dict(self.sdk.describe())
-        (run.scratch / "sdk.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
+        elsewhere.make_ready(run, self.sdk, self.elsewhere)
 
     def sdk_headers(self, run: StepRun) -> None:
         """Patch headers of the SDK that the build compiles in."""
@@ -292,7 +290,6 @@ class Build:
             tools.outside,
             launcher=self.request.launcher,
             cmake_cache=self.settings.cmake_entries(self.places()),
-            first=sdkheaders.first_words(self.folder, self.sdk, self.settings.sdk_series),
             precompile={name: (one.header, one.without) for name, one in self.settings.precompile.items()},
         )
         # setup.py does not call CMake again while there is a cache, and CMake reads CFLAGS and
@@ -322,7 +319,11 @@ class Build:
         if len(wheels) != 1:
             raise WheelError(f"setup.py made {len(wheels)} wheels", step=f"read {run.log.path}")
         series = load_series("pytorch", self.request.version)
-        finish_wheel(run, self.sdk, self.settings, self.items, series, raw=wheels[0])
+        licensed = self.elsewhere.licensed if self.elsewhere is not None else ()
+        finish_wheel(
+            run, self.sdk, self.settings, self.items, series, raw=wheels[0],
+            licensed=[path.format_map(self.places()) for path in licensed],
+        )  # fmt: skip
 
     def audit(self, run: StepRun) -> None:
         """Fail where the wheel has no code for the target, or a kernel breaks a rule."""
@@ -359,6 +360,7 @@ class Build:
             "rocm": self.sdk.rocm_path, "llvm": self.sdk.llvm_bin,
             "llvm_lib": str(Path(self.sdk.llvm_bin).parent / "lib"), "target": self.request.target,
             "label": self.settings.label.format(target=self.request.target),
+            **elsewhere.found_places(self.folder),
         }  # fmt: skip
 
     def environment(self) -> dict[str, str]:

@@ -62,17 +62,6 @@ def header_mounts(folder: Path, sdk: Sdk, wanted: Sequence[SdkSeries]) -> list[M
     return [Mount(folder / FOLDER / where.name, str(where)) for where in places]
 
 
-def first_words(folder: Path, sdk: Sdk, wanted: Sequence[SdkSeries]) -> list[str]:
-    """Give what hipcc must be told first where the SDK mounts nothing (an installed ROCm); else nothing.
-
-    -I before all others, since an -isystem folder is searched after every -I, of which ROCm's
-    own include folder is one. hipcc puts HIPCC_COMPILE_FLAGS_APPEND last, which is too late.
-    """
-    if all(sdk.seen(mount) == mount.inside for mount in header_mounts(folder, sdk, wanted)):
-        return []
-    return [f"-I{folder / FOLDER}"]
-
-
 def place(one: SdkSeries, sdk: Sdk) -> PurePosixPath:
     """Give the folder by its path inside the SDK. DataError for an unknown name in braces."""
     try:

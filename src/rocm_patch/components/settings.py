@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from rocm_patch.components.buildfile import Strict, fill, load_version
+from rocm_patch.components.elsewhere import Elsewhere, chosen
 from rocm_patch.wheel.table import Allowed
 
 
@@ -96,6 +97,21 @@ class BuildSettings(Strict):
     work: dict[str, int]
     disk: Disk
     wheel: WheelSettings
+    elsewhere: Elsewhere | None = None
+
+    def on(self, kind: str) -> BuildSettings:
+        """Give the settings for a kind of SDK; the sysroot's are those of the file. UsageError."""
+        there = chosen(self.elsewhere, kind, "PyTorch")
+        if there is None:
+            return self
+        # What is compiled in is named by its files there: other packages have other names.
+        wheel = self.wheel.model_copy(update={"static_packages": ()})
+        changed = {
+            "environment": {**self.environment, **there.environment},
+            "cmake_cache": {**self.cmake_cache, **there.cmake},
+            "wheel": wheel,
+        }
+        return self.model_copy(update=changed)
 
     def filled(self, places: Mapping[str, str]) -> dict[str, str]:
         """Give the environment with its folders filled in. DataError for an unknown name."""

@@ -36,7 +36,7 @@ def make_deps(
 
     `mounts` and `env` bring the compiler launcher.
     """
-    inside = Inside(sdk, run.call)
+    inside = Inside(sdk, run.call, _copies(run, sdk))
     folder = run.scratch / "deps"
     folder.mkdir()
     above = deps.make_stubs(inside, folder, load_table(settings.wheel.table))
@@ -58,9 +58,13 @@ def finish_wheel(
     series: Series,
     *,
     raw: Path,
+    licensed: Sequence[str] = (),
 ) -> Path:
-    """Make the shipped wheel in the step's scratch from setup.py's, and hold it against every rule."""
-    inside = Inside(sdk, run.call)
+    """Make the shipped wheel in the step's scratch from setup.py's, and hold it against every rule.
+
+    `licensed` are files of the SDK whose packages are compiled in, besides build.yml's static_packages.
+    """
+    inside = Inside(sdk, run.call, _copies(run, sdk))
     wheel = settings.wheel
     table = load_table(wheel.table)
     found = fetch_all(items, cache=ObjectStore(), layout=settings.layout)
@@ -82,6 +86,7 @@ def finish_wheel(
         python=wheel.python,
         tools=[_named(found[name], name, run.scratch / "tools") for name in wheel.tools],
         static_packages=wheel.static_packages,
+        static_files=licensed,
         static_parts=[
             Part("static", one.name, one.version, sha256=found[one.item].name, licence=_licence(one.name))
             for one in wheel.static_sources
@@ -95,8 +100,16 @@ def finish_wheel(
     made = finish(raw, out, given, inside=inside, table=table, scratch=scratch)
     shutil.rmtree(run.scratch / "tools")
     folders = [str(run.folder), str(ObjectStore().root)]
-    check.require(made, table, allowed=wheel.allowed_paths, root=inside.root, more_folders=folders)
+    check.require(
+        made, table, allowed=wheel.allowed_paths, root=inside.root, libraries=inside.library_folders,
+        more_folders=folders,
+    )  # fmt: skip
     return made
+
+
+def _copies(run: StepRun, sdk: Sdk) -> Path | None:
+    """Give the folder for files of an image; what it holds is gone with the step."""
+    return run.scratch / "sdk-files" if sdk.kind == "container" else None
 
 
 def _licence(name: str) -> str:

@@ -6,7 +6,6 @@ Knows answers and the judge; nothing of ssh's workings or of printing.
 
 from __future__ import annotations
 
-import importlib
 import json
 import tempfile
 from dataclasses import asdict
@@ -21,9 +20,10 @@ from rocm_patch.diagnose.catalogue import Catalogue
 from rocm_patch.diagnose.text import harmless
 from rocm_patch.doctor.checkup import Checkup, check
 from rocm_patch.doctor.gather import Gathered, Text
-from rocm_patch.errors import RocmPatchError, UsageError
+from rocm_patch.errors import RocmPatchError
 from rocm_patch.fleet.probe import NO_PYTHON
 from rocm_patch.fleet.ssh import Answer
+from rocm_patch.plan.machine import plan_for
 
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 _MOST_TEXTS, _MOST_NOTES = 64, 500
@@ -95,17 +95,11 @@ def planned(host: Host) -> None:
     """Make the plan of what a machine sent, by the rules of this machine's rocm-patch."""
     if host.gathered is None:
         return
-    try:
-        machine: Any = importlib.import_module("rocm_patch.plan.machine")
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            "this rocm-patch makes no plans", cause=str(error), step="install a newer one"
-        ) from error
     with tempfile.TemporaryDirectory(prefix="rocm-patch-plan-") as folder:
         file = Path(folder) / "machine.yml"
         file.write_text(host.machine, "utf-8")
         try:
-            plan, _ = machine.plan_for(file)
+            plan, _ = plan_for(file)
         except RocmPatchError as error:
             host.trouble = f"no plan: {error.what}{f' ({error.cause})' if error.cause else ''}"
             return

@@ -21,6 +21,7 @@ from rocm_patch.diagnose.text import read_lines
 from rocm_patch.doctor.gather import Gathered
 from rocm_patch.doctor.observe import OBSERVATIONS, observe
 from rocm_patch.logbook.book import JSON_NAME
+from rocm_patch.machine_state import MachineState
 from rocm_patch.metrics.textfile import Metric
 
 #: Problems whose signs in the kernel's log are errors of a GPU at work.
@@ -29,12 +30,12 @@ GPU_ERRORS = ("gpu-hang-reset", "gpu-memory-access-fault")
 _LOG_END = 2 << 20
 
 
-def collect(gathered: Gathered, catalogue: Catalogue, log: Path, state: Any) -> list[Metric]:
-    """Give every family. `state` is a MachineState, or None where this rocm-patch has no apply."""
+def collect(gathered: Gathered, catalogue: Catalogue, log: Path, state: MachineState) -> list[Metric]:
+    """Give every family."""
     return [
         *_machine(gathered.report),
         *_kernel(gathered, catalogue),
-        *(_applied(state) if state is not None else []),
+        *_applied(state),
         *_runs(log),
         Metric("rocm_patch_collected_timestamp_seconds", "When these values were read.").set(
             round(time.time())
@@ -93,7 +94,7 @@ def _count(patterns: list[Pattern], logs: list[str]) -> int:
     return len(lines)
 
 
-def _applied(state: Any) -> list[Metric]:
+def _applied(state: MachineState) -> list[Metric]:
     """Give what apply and verify did; nothing but whether it is known where it is not."""
     known = Metric("rocm_patch_state_known", "Whether it is known what rocm-patch did here.")
     known.set(not state.unknown)

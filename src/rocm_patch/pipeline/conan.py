@@ -103,9 +103,13 @@ def options_of(request: Request, *, wait: bool) -> list[str]:
 
 
 def create_component(request: Request, recipes: Path | None = None, *, wait: bool = False) -> Path:
-    """Make the SDK's and the component's package; gives the component's package folder."""
+    """Make the SDK's and the component's package; gives the component's package folder.
+
+    `recipes` is the folder of all recipes; the project's own without it.
+    """
     folder = recipes or data_root() / "recipes"
     conan = Conan()
+    conan.run("export", str(folder / "base"), "-verror")
     sdk_options = ["--options", f"rocm-sdk/*:sdk={request.sdk}", "--conf", f"{CONF}:root={data_root()}"]
     conan.create(folder / "rocm-sdk", SDK_VERSION, request, sdk_options)
     return conan.create(folder / request.component, request.version, request, options_of(request, wait=wait))

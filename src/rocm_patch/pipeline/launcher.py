@@ -76,15 +76,13 @@ def write_tools(
     *,
     launcher: str,
     cmake_cache: Mapping[str, str],
-    first: Sequence[str] = (),
     precompile: Mapping[str, tuple[str, Sequence[str]]] | None = None,
 ) -> None:
     """Make the folder of tools: clang through the launcher, all else of LLVM linked, our hipcc in bin/.
 
     launcher.cmake there (for CMAKE_PROJECT_TOP_LEVEL_INCLUDES) makes FindHIP take our hipcc
-    and sets `cmake_cache`. `first` are words that hipcc gets before all others. `precompile`
-    names, for a CMake target, the header in build/precompile/ that its C++ sources share, and
-    regular expressions of sources that do not.
+    and sets `cmake_cache`. `precompile` names, for a CMake target, the header in build/precompile/
+    that its C++ sources share, and regular expressions of sources that do not.
     """
     folder.mkdir(parents=True, exist_ok=True)
     mount = Mount(folder, TOOLS_INSIDE, write=True)
@@ -92,7 +90,7 @@ def write_tools(
     link = ["ln", "--symbolic", "--force", f"--target-directory={seen}"]
     argv = ["find", sdk.llvm_bin, "-mindepth", "1", "-maxdepth", "1", "-exec", *link, "{}", "+"]
     run.call(sdk.command(argv, mounts=[mount], env={}, cwd="/"))
-    values = {"@LLVM@": sdk.llvm_bin, "@HIPCC@": shlex.join([f"{sdk.rocm_path}/bin/hipcc", *first])}
+    values = {"@LLVM@": sdk.llvm_bin, "@HIPCC@": shlex.quote(f"{sdk.rocm_path}/bin/hipcc")}
     values["@LAUNCHER@"] = "" if launcher == "none" else launcher
     for name in ("clang", "clang++"):
         _script(folder / name, "clang", {**values, "@NAME@": name})

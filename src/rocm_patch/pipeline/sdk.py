@@ -9,69 +9,24 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import attrs
 
 from rocm_patch.errors import SysrootError, UsageError
-from rocm_patch.pipeline.digest import read_digest, text_digest
-from rocm_patch.pipeline.lock import RUN_VARIABLE
+from rocm_patch.pipeline.containersdk import ContainerSdk
+from rocm_patch.pipeline.digest import read_digest
+from rocm_patch.pipeline.hostsdk import SYSTEM_LIBRARIES, HostSdk
 from rocm_patch.pipeline.model import Estimate
+from rocm_patch.pipeline.sdkbase import Mount, Sdk, digest
 from rocm_patch.sysroot import Bind, Lock, Sysroot, load_lock
 from rocm_patch.sysroot.core import RECORD, root_key, sysroots_folder
 from rocm_patch.sysroot.make import create
 
+__all__ = ["ContainerSdk", "HostSdk", "Mount", "Sdk", "SysrootSdk", "digest", "sdk_of"]
+
 _DIGEST_RE = re.compile(r"@sha256:[0-9a-f]{64}$")
-
-
-@attrs.frozen
-class Mount:
-    """A folder that a program inside may see: `outside` here, `inside` there, written to or only read."""
-
-    outside: Path
-    inside: str
-    write: bool = False
-
-
-class Sdk(Protocol):
-    """An environment with ROCm's compilers and libraries."""
-
-    @property
-    def rocm_path(self) -> str:
-        """Give where ROCm lies, by the path inside."""
-        ...
-
-    @property
-    def llvm_bin(self) -> str:
-        """Give the folder of ROCm's clang, by the path inside."""
-        ...
-
-    @property
-    def tools(self) -> Sequence[str]:
-        """Give the programs of this machine that entering it calls."""
-        ...
-
-    def describe(self) -> Mapping[str, str]:
-        """Say what this environment is; equal descriptions give equal objects."""
-        ...
-
-    def seen(self, mount: Mount) -> str:
-        """Give the path by which programs inside see a mounted folder."""
-        ...
-
-    def command(
-        self, argv: Sequence[str], *, mounts: Sequence[Mount], env: Mapping[str, str], cwd: str
-    ) -> list[str]:
-        """Give the argument list that runs `argv` inside without network; paths are those inside."""
-        ...
-
-
-def digest(sdk: Sdk) -> str:
-    """Name an environment by the hash of its description."""
-    return text_digest(dict(sdk.describe()))
 
 
 @attrs.frozen
@@ -82,6 +37,9 @@ class SysrootSdk:
     rocm_path: str = "/usr"
     llvm_bin: str = "/usr/lib/llvm-21/bin"
     tools: Sequence[str] = ()
+
+    kind = "sysroot"
+    lib_folders = (*SYSTEM_LIBRARIES, "/usr/lib/llvm-21/lib")
 
     def describe(self) -> Mapping[str, str]:
         """Give the lock's hash; a root named by $ROCM_PATCH_SYSROOT is described by its package list."""
@@ -132,97 +90,6 @@ class SysrootSdk:
         root = Sysroot.open(self.lock)
         binds = [Bind(mount.outside, mount.inside, "rw" if mount.write else "ro") for mount in mounts]
         return root.command(argv, binds=binds, env=env, cwd=cwd)
-
-
-@attrs.frozen
-class HostSdk:
-    """A ROCm installed on this machine. Its compilers run here as they are: nothing is mounted.
-
-    Without a sandbox the network is whatever the machine's is.
-    """
-
-    rocm: Path
-    tools: Sequence[str] = ("cmake", "ninja", "g++")
-
-    @property
-    def rocm_path(self) -> str:
-        """Give the folder as text."""
-        return str(self.rocm)
-
-    @property
-    def llvm_bin(self) -> str:
-        """Give AMD's place for clang."""
-        return f"{self.rocm}/lib/llvm/bin"
-
-    def describe(self) -> Mapping[str, str]:
-        """Give ROCm's version file and the hashes of its compiler and HIP runtime."""
-        version = self.rocm / ".info" / "version"
-        if not version.is_file():
-            raise SysrootError(
-                f"no ROCm in {self.rocm}",
-                cause=f"{version} is missing",
-                step="name an installed ROCm, such as --sdk host:/opt/rocm-6.4.3, or give --sdk sysroot",
-            )
-        told = {"kind": "host", "rocm": version.read_text().strip()}
-        for name in ("lib/llvm/bin/clang", "lib/libamdhip64.so"):
-            path = self.rocm / name
-            told[name] = read_digest(path) if path.is_file() else "absent"
-        return told
-
-    def seen(self, mount: Mount) -> str:
-        """Give the path here: there is no inside."""
-        return str(mount.outside)
-
-    def command(
-        self, argv: Sequence[str], *, mounts: Sequence[Mount], env: Mapping[str, str], cwd: str
-    ) -> list[str]:
-        """Run with a clean environment in `cwd`, which must be a path here."""
-        del mounts
-        base = {"HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-        base["PATH"] = f"{self.rocm}/bin:{self.rocm}/lib/llvm/bin:/usr/local/bin:/usr/bin:/bin"
-        settings = [f"{name}={value}" for name, value in {**base, **env}.items()]
-        # The mark by which leftovers of a killed run are found survives the clean environment.
-        if RUN_VARIABLE in os.environ:
-            settings.append(f"{RUN_VARIABLE}={os.environ[RUN_VARIABLE]}")
-        return ["env", "--ignore-environment", "--chdir", cwd, *settings, *argv]
-
-
-@attrs.frozen
-class ContainerSdk:
-    """An image with ROCm in it, named by digest, run by podman or docker."""
-
-    image: str
-    rocm_path: str = "/opt/rocm"
-    llvm_bin: str = "/opt/rocm/lib/llvm/bin"
-
-    @property
-    def tools(self) -> Sequence[str]:
-        """Give the container program that is there; podman where there is none, to be asked for."""
-        return (self._program(),)
-
-    def describe(self) -> Mapping[str, str]:
-        """Give the image's digest, which names every byte in it."""
-        return {"kind": "container", "image": self.image.rpartition("@")[2]}
-
-    def seen(self, mount: Mount) -> str:
-        """Give the path inside."""
-        return mount.inside
-
-    def command(
-        self, argv: Sequence[str], *, mounts: Sequence[Mount], env: Mapping[str, str], cwd: str
-    ) -> list[str]:
-        """Run in a fresh container without network that is removed afterwards; files stay the caller's."""
-        program = self._program()
-        line = [program, "run", "--rm", "--init", "--network=none", "--workdir", cwd]
-        line += ["--userns=keep-id"] if program == "podman" else [f"--user={os.getuid()}:{os.getgid()}"]
-        for mount in mounts:
-            line += ["--volume", f"{mount.outside}:{mount.inside}:{'rw' if mount.write else 'ro'}"]
-        for name, value in env.items():
-            line += ["--env", f"{name}={value}"]
-        return [*line, self.image, *argv]
-
-    def _program(self) -> str:
-        return next((name for name in ("podman", "docker") if shutil.which(name)), "podman")
 
 
 def sdk_of(text: str) -> Sdk:

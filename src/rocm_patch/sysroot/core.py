@@ -50,6 +50,8 @@ class Sysroot:
 
     path: Path
     lock: Lock | None = None
+    #: Top-level folders that commands find empty.
+    hollow: frozenset[str] = mounts.HOLLOW
 
     @classmethod
     def open(cls, lock: Lock | str | Path | None = None) -> Sysroot:
@@ -75,6 +77,11 @@ class Sysroot:
         """Open any Debian root by its path; SysrootError when it is none."""
         mounts.root_arguments(path)
         return cls(path=path.resolve())
+
+    @classmethod
+    def here(cls) -> Sysroot:
+        """Take this machine's own / for a root: all of it is seen, what lies in /opt and /home too."""
+        return cls(path=Path("/"), hollow=frozenset())
 
     def record(self) -> dict[str, Any]:
         """Give what was written down when the root was made; empty for a root made by other means."""
@@ -117,8 +124,8 @@ class Sysroot:
         every = [*self._network_files(), *binds] if network else list(binds)
         if overlay is None:
             replaced = mounts.replaced_top_levels(every)
-            options += mounts.root_arguments(self.path, skip=replaced)
-            options += mounts.bind_arguments(self.path, every)
+            options += mounts.root_arguments(self.path, skip=replaced, hollow=self.hollow)
+            options += mounts.bind_arguments(self.path, every, hollow=self.hollow)
             options += ["--remount-ro", "/"]
         else:
             options += self._overlay_arguments(overlay)

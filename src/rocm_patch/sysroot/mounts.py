@@ -7,7 +7,7 @@ tree. Knows nothing of which of the two is used, nor how a root is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -20,7 +20,7 @@ Mode = Literal["rw", "ro", "dev"]
 #: Folders of the root's top level that the kernel or the entering side fills.
 _LIVE = frozenset({"dev", "proc", "sys", "tmp", "run"})
 #: Empty folders of a fresh Debian root: shown as fresh ones, so that binds below them work.
-_HOLLOW = frozenset({"boot", "home", "media", "mnt", "opt", "srv"})
+HOLLOW = frozenset({"boot", "home", "media", "mnt", "opt", "srv"})
 #: Folders that make a root a Debian root; the rest of the top level may be anything.
 _NEEDED = frozenset({"etc", "usr", "var"})
 #: Variables of the caller that reach the inside; everything else is dropped.
@@ -56,12 +56,13 @@ class Bind:
         return cls(source=Path(parts[0]).expanduser(), target=parts[1], mode=mode)
 
 
-def root_arguments(root: Path, *, skip: Iterable[str] = ()) -> list[str]:
+def root_arguments(root: Path, *, skip: Iterable[str] = (), hollow: Collection[str] = HOLLOW) -> list[str]:
     """Give the mounts that show `root` read-only at /, with its own /dev, /proc, /run and /tmp.
 
     The new / is a tmpfs that holds one mount for each entry of the root's top
     level: so a bind may have any new top-level name without the root being
-    touched. `skip` names top-level entries that a bind replaces.
+    touched. `skip` names top-level entries that a bind replaces, `hollow` those that
+    are shown empty.
     """
     names = {entry.name: entry for entry in root.iterdir()} if root.is_dir() else {}
     missing = sorted(_NEEDED - names.keys())
@@ -77,7 +78,7 @@ def root_arguments(root: Path, *, skip: Iterable[str] = ()) -> list[str]:
         entry = names[name]
         if entry.is_symlink():
             arguments += ["--symlink", str(entry.readlink()), f"/{name}"]
-        elif name in _HOLLOW:
+        elif name in hollow:
             arguments += ["--dir", f"/{name}"]
         elif entry.is_dir():
             arguments += ["--ro-bind", str(entry), f"/{name}"]
@@ -85,7 +86,7 @@ def root_arguments(root: Path, *, skip: Iterable[str] = ()) -> list[str]:
     return [*arguments, "--tmpfs", "/run", "--tmpfs", "/tmp"]  # noqa: S108  the inside's own
 
 
-def bind_arguments(root: Path, binds: Sequence[Bind]) -> list[str]:
+def bind_arguments(root: Path, binds: Sequence[Bind], *, hollow: Collection[str] = HOLLOW) -> list[str]:
     """Give the mounts of the caller's binds, shallow targets first.
 
     UsageError where a source is absent, a target is not absolute, or a target lies
@@ -103,7 +104,7 @@ def bind_arguments(root: Path, binds: Sequence[Bind]) -> list[str]:
                 step="make the folder first, or correct the path",
             )
         inside_other = any(other in target.parents for other in targets)
-        if not inside_other and not _can_mount(root, target):
+        if not inside_other and not _can_mount(root, target, hollow):
             raise UsageError(
                 f"nothing can be mounted at {target}: the sysroot's own folders are read-only",
                 cause=f"{target} does not exist in {root}",
@@ -114,10 +115,10 @@ def bind_arguments(root: Path, binds: Sequence[Bind]) -> list[str]:
     return arguments
 
 
-def _can_mount(root: Path, target: PurePosixPath) -> bool:
+def _can_mount(root: Path, target: PurePosixPath, hollow: Collection[str]) -> bool:
     """Say whether the mount point exists already or can be made in a fresh folder."""
     top = target.parts[1]
-    if len(target.parts) == 2 or top in _HOLLOW or top in _LIVE:  # noqa: PLR2004  "/" and one name
+    if len(target.parts) == 2 or top in hollow or top in _LIVE:  # noqa: PLR2004  "/" and one name
         return True
     if not (root / top).exists():
         return True

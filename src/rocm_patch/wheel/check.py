@@ -32,6 +32,8 @@ from rocm_patch.wheel.vendor import linked_files, providers_of, search_path
 BUILD_FOLDERS = (
     "/root", "/home", "/tmp", "/src", "/pyenv", "/tools", "/deps", "/ccache", "/gloo", "/wheelwork",  # noqa: S108
 )  # fmt: skip
+#: Where an SDK's libraries are, below its root, unless more is said.
+LIBRARY_FOLDERS = ("usr/lib/x86_64-linux-gnu",)
 _PYTHON_SYMBOL = re.compile(r"_?Py[A-Z_]")
 
 
@@ -57,6 +59,7 @@ class Unpacked:
     allowed: Sequence[Allowed] = ()
     folders: Sequence[str] = BUILD_FOLDERS
     root: Path | None = None
+    libraries: Sequence[str] = LIBRARY_FOLDERS
     files: Mapping[str, Dynamic] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -157,7 +160,8 @@ def rule_unresolved(one: Unpacked) -> Iterator[str]:
     for symbols in tables.values():
         known.update(symbol.name for symbol in symbols if symbol.defined)
     for soname in (*one.rocm, *one.table.system):
-        path = one.root / "usr/lib/x86_64-linux-gnu" / soname
+        places = [one.root / folder / soname for folder in one.libraries]
+        path = next((place for place in places if place.exists()), places[0])
         # What glibc and libstdc++ define carries a version, and so does whatever is bound to it.
         plain = soname in one.table.system
         if path.exists():
@@ -259,13 +263,17 @@ def problems(
     *,
     allowed: Sequence[Allowed] = (),
     root: Path | None = None,
+    libraries: Sequence[str] = LIBRARY_FOLDERS,
     more_folders: Iterable[str] = (),
 ) -> list[Problem]:
-    """Run every rule over a wheel; `root` is an SDK's /, `more_folders` are not to be named either."""
+    """Run every rule over a wheel; `root` is an SDK's /, `more_folders` are not to be named either.
+
+    `libraries` are the SDK's folders of libraries, below `root`.
+    """
     with tempfile.TemporaryDirectory(prefix="rocm-patch-wheel-", dir=wheel.parent) as scratch:
         unpack_wheel(wheel, Path(scratch))
         every = (*table.allowed_paths, *allowed)
-        one = Unpacked(wheel, Path(scratch), table, every, [*BUILD_FOLDERS, *more_folders], root)
+        one = Unpacked(wheel, Path(scratch), table, every, [*BUILD_FOLDERS, *more_folders], root, libraries)
         return [Problem(name, text) for name, rule in RULES.items() for text in rule(one)]
 
 
@@ -275,10 +283,11 @@ def require(
     *,
     allowed: Sequence[Allowed] = (),
     root: Path | None = None,
+    libraries: Sequence[str] = LIBRARY_FOLDERS,
     more_folders: Iterable[str] = (),
 ) -> None:
     """Raise WheelError with every broken rule of a wheel."""
-    found = problems(wheel, table, allowed=allowed, root=root, more_folders=more_folders)
+    found = problems(wheel, table, allowed=allowed, root=root, libraries=libraries, more_folders=more_folders)
     if found:
         rules = sorted({one.rule for one in found})
         raise WheelError(

@@ -50,10 +50,15 @@ def make_stubs(inside: Inside, folder: Path, table: Table) -> Mapping[str, tuple
     floor.mkdir(parents=True)
     seen = f"{inside.sdk.seen(mount)}/floor"
     above: dict[str, tuple[str, ...]] = {}
+    inside.bring(f"/{stubs.FOLDER}/{name}" for name in stubs.LIBRARIES)
     for name in stubs.LIBRARIES:
         library = inside.root / stubs.FOLDER / name
         if not library.exists():
-            raise BuildError(f"the SDK has no {name}", cause=f"{library} is missing", step="make it again")
+            raise BuildError(
+                f"the SDK has no {name}",
+                cause=f"{library} is missing",
+                step="make the SDK whole; it has to be a Debian or Ubuntu system",
+            )
         stub = stubs.stub_of(library, table)
         (floor / f"{name}.s").write_text(stub.source, encoding="utf-8")
         (floor / f"{name}.map").write_text(stub.script, encoding="utf-8")

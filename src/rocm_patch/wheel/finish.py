@@ -32,6 +32,8 @@ class Given:
     tools: Sequence[Path]
     #: Debian packages whose archives or headers are compiled in.
     static_packages: Sequence[str] = ()
+    #: Files of the SDK whose packages are compiled in, by their paths inside.
+    static_files: Sequence[str] = ()
     #: Sources that are compiled in, with their licence texts by file name.
     static_parts: Sequence[sbom.Part] = ()
     licences: Mapping[str, bytes] = attrs.field(factory=dict)
@@ -51,7 +53,10 @@ def finish(wheel: Path, out: Path, given: Given, *, inside: Inside, table: Table
     tree = vendor.graft(inside, tree, scratch / "graft", tools=given.tools, table=table, python=given.python)
     # Not stripped again: Debian's libraries are, and strip may break what patchelf has moved.
     vendor.set_search_paths(inside, tree, table)
-    describe(tree, given, Origins(inside.root, inside.lock), table)
+    describe(tree, given, inside.origins(vendor.grafted(tree).values()), table)
+    if inside.copies is not None:
+        # The check that follows looks for symbols in them.
+        inside.bring_libraries((*check.Unpacked(tree, tree, table).rocm, *table.system))
     out.mkdir(parents=True, exist_ok=True)
     made = out / metadata.file_name(dist_info(tree), given.tag)
     pack_wheel(tree, made, epoch=given.subject.epoch)
@@ -87,9 +92,10 @@ def _parts(tree: Path, given: Given, origins: Origins) -> tuple[list[sbom.Part],
     for name, path in files.items():
         by_package.setdefault(packages[path], {})[name] = sha256_file(tree / name)
     parts = [_debian_part("vendored", package, hashes) for package, hashes in by_package.items()]
-    static = static_packages(origins, given.static_packages)
-    parts += [_debian_part("static", package, {}) for package in static.values()]
-    return [*parts, *given.static_parts], [*by_package, *static.values()]
+    owned = origins.packages_of([origins.resolve(path.lstrip("/")) for path in given.static_files])
+    static = [*static_packages(origins, given.static_packages).values(), *dict.fromkeys(owned.values())]
+    parts += [_debian_part("static", package, {}) for package in static]
+    return [*parts, *given.static_parts], [*by_package, *static]
 
 
 def _debian_part(how: str, package: Package, files: Mapping[str, str]) -> sbom.Part:

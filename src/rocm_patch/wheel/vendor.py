@@ -66,6 +66,9 @@ def graft(
     ]  # fmt: skip
     path = ":".join(f"{seen_tools}/{tool.stem}" for tool in tools)
     env = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    if inside.sdk.kind != "sysroot":
+        # Debian's ROCm lies where ld.so looks by itself, AMD's does not.
+        env["LD_LIBRARY_PATH"] = ":".join(inside.sdk.lib_folders)
     inside.run(argv, mounts=mounts, env=env)
     made = sorted((scratch / "out").glob("*.whl"))
     # auditwheel writes nothing where there is nothing to vendor.

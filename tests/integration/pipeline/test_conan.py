@@ -27,7 +27,7 @@ def recipes(tmp_path: Path, cache: Path, toy_sdk: Path, monkeypatch: pytest.Monk
     """The project's recipes, PyTorch's renamed."""
     del cache, toy_sdk
     folder = tmp_path / "recipes"
-    for name, made in (("rocm-sdk", "rocm-sdk"), ("pytorch", "toy")):
+    for name, made in (("base", "base"), ("rocm-sdk", "rocm-sdk"), ("pytorch", "toy")):
         text = (ROOT / "recipes" / name / "conanfile.py").read_text()
         (folder / made).mkdir(parents=True)
         (folder / made / "conanfile.py").write_text(text.replace(f'name = "{name}"', f'name = "{made}"'))
@@ -77,6 +77,14 @@ def test_package_id_follows_what_counts_and_nothing_else(
     (toy_sdk / ".info" / "version").write_text("6.4.4-1\n")
     third = conan.create_component(toy_request(toy_sdk), recipes)
     assert third not in {first, second}
+
+
+def test_what_recipes_share_has_no_say_in_the_package_id(recipes: Path, toy_sdk: Path) -> None:
+    package = conan.create_component(toy_request(toy_sdk), recipes)
+    told = (package / "conaninfo.txt").read_text()
+    assert "rocm-sdk/6.4.3" in told
+    assert "[python_requires]" not in told
+    assert "sdk=" not in told
 
 
 def test_an_explained_error_inside_a_recipe_comes_out_as_itself(

@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -38,6 +38,19 @@ endforeach()
 """
 
 
+class Here(HostSdk):
+    """Programs of this machine as they are: the toy is about steps, and not about how an SDK is entered."""
+
+    def seen(self, mount: Mount) -> str:
+        return str(mount.outside)
+
+    def command(
+        self, argv: Sequence[str], *, mounts: Sequence[Mount], env: Mapping[str, str], cwd: str
+    ) -> list[str]:
+        del mounts
+        return ["env", "--chdir", cwd, *(f"{name}={value}" for name, value in env.items()), *argv]
+
+
 class Toy:
     """Sources from thin air, one executable."""
 
@@ -46,7 +59,7 @@ class Toy:
     def __init__(self, die: tuple[str, str] | None = None, *, greeting: str = "hello") -> None:
         self.die = die
         self.greeting = greeting
-        self.sdk = HostSdk(Path(os.environ["TOY_SDK"]))
+        self.sdk = Here(Path(os.environ["TOY_SDK"]))
 
     def at(self, step: str, point: str) -> None:
         if self.die == (step, point):

@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 from rocm_patch.components.packing import open_product
-from rocm_patch.components.product import FILE, entries
 from rocm_patch.components.rocblas import RocBlas
 from rocm_patch.errors import AuditError, ConfigureError
+from rocm_patch.packaging import load_product
 from rocm_patch.paths import data_root
 from rocm_patch.pipeline.engine import Pipeline
 from rocm_patch.pipeline.model import Request
@@ -139,7 +139,7 @@ def test_from_archive_to_product(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert opened.name == "rocblas-6.4.4-gfx1010-without-tensile"
     assert open_product(packed, tmp_path / "products") == opened
     assert [one.name for one in opened.parent.iterdir()] == [opened.name]
-    assert entries(opened) == [*product["files"], *(one for one in entries(opened) if one["path"] == FILE)]
+    assert [entry.path for entry in load_product(opened).files] == list(listed)
     # Nothing of it is done again, and what is packed again is the same.
     first = packed.read_bytes()
     (pipe.state / "delivery.mark.json").unlink()

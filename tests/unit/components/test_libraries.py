@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,9 +13,10 @@ from rocm_patch.cli.build import build as build_command
 from rocm_patch.components import COMPONENTS, default_sdk, load_component
 from rocm_patch.components.libsettings import load_library
 from rocm_patch.components.miopen import MIOpen
-from rocm_patch.components.product import entries, write_product
+from rocm_patch.components.product import write_product
 from rocm_patch.components.rocblas import Build, RocBlas
 from rocm_patch.errors import DataError, SourceError, UsageError
+from rocm_patch.packaging import Origin, load_product
 from rocm_patch.paths import data_root
 from rocm_patch.pipeline import door
 from rocm_patch.pipeline.engine import Pipeline
@@ -158,16 +158,21 @@ def test_product_lists_every_file_by_role(tmp_path: Path) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
     (folder / "lib" / "librocblas.so").symlink_to("librocblas.so.4.4")
-    write_product(folder, request(), load_library("rocblas", "6.4.4"), sources=[], sdk={"kind": "sysroot"})
-    described = json.loads((folder / "product.json").read_text())
-    roles = {str(one["path"]): one["role"] for one in described["files"]}
+    write_product(
+        folder, request(), load_library("rocblas", "6.4.4"), sdk={"kind": "sysroot"},
+        sources=[Origin(name="rocblas", version="6.4.4", sha256="0" * 64)],
+    )  # fmt: skip
+    described = load_product(folder)
+    roles = {one.path: one.role for one in described.files}
     assert roles == {
         "include/rocblas/rocblas.h": "data",
         "lib/librocblas.so": "library", "lib/librocblas.so.4.4": "library",
         "lib/rocblas/library/gfx1010/Kernels.so-000-gfx1010.hsaco": "kernels", "licences/rocblas": "licence",
     }  # fmt: skip
-    assert (described["component"], described["version"], described["rocm"]) == ("rocblas", "4.4.1", "6.4")
-    assert [one["link"] for one in entries(folder) if "link" in one] == ["librocblas.so.4.4"]
+    assert (described.component, described.version, described.rocm) == ("rocblas", "4.4.1", "6.4")
+    assert described.series is not None
+    assert described.series.name == "rocblas/6.4.4"
+    assert [one.link for one in described.files if one.link] == ["librocblas.so.4.4"]
 
 
 def test_every_component_loads_and_has_a_recipe() -> None:

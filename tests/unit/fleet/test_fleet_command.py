@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 import time
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from rocm_patch.cli import root
 from rocm_patch.errors import HostError, MissingToolError, UsageError
+from rocm_patch.fleet import answers
 from rocm_patch.fleet import ssh as transport
 from rocm_patch.fleet.probe import SCRIPT, archive
 from rocm_patch.fleet.ssh import Answer
@@ -165,10 +164,7 @@ def test_plans_are_made_here_one_file_a_machine(
         assert "files:" in place.read_text("utf-8")
         return Plan(), None
 
-    module = ModuleType("rocm_patch.plan.machine")
-    monkeypatch.setattr(module, "plan_for", plan_for, raising=False)
-    monkeypatch.setitem(sys.modules, "rocm_patch.plan", ModuleType("rocm_patch.plan"))
-    monkeypatch.setitem(sys.modules, "rocm_patch.plan.machine", module)
+    monkeypatch.setattr(answers, "plan_for", plan_for)
     result = _run("--host", "a", "plan", "--out", str(tmp_path / "plans"))
     assert result.exit_code == 0, result.output
     assert "kfd-udev (needed)" in result.output

@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from click.testing import CliRunner
 from tests.unit.detect import kit
 from tests.unit.metrics.exposition import Family, parse
 
-from rocm_patch.cli.metrics import metrics
+from rocm_patch.cli import metrics as command
 from rocm_patch.detect.model import Report
 from rocm_patch.diagnose.catalogue import load_catalogue
 from rocm_patch.doctor.gather import Gathered, Text
-from rocm_patch.face.state import applied_in_words, applied_state
+from rocm_patch.face.state import applied_in_words
 from rocm_patch.logbook.book import JSON_NAME, Logbook
+from rocm_patch.machine_state import Applied, MachineState
 from rocm_patch.metrics.collect import collect
 from rocm_patch.metrics.textfile import text
 
 
-@dataclass
-class Applied:
-    """As rocm_patch.machine_state has it."""
-
-    rules: list[str]
-    time: float
-
-
-@dataclass
-class State:
-    """As rocm_patch.machine_state has it."""
-
-    applied: list[Applied] = field(default_factory=list)
-    unfinished: list[int] = field(default_factory=list)
-    failures: int = 0
-    durations: list[float] = field(default_factory=list)
-    verified: bool | None = None
-    verified_at: float | None = None
-    findings: list[str] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
-    pending: bool = False
-    unknown: str = ""
-
-
-def _families(gathered: Gathered, log: Path, state: State | None = None) -> dict[str, Family]:
-    return parse(text(collect(gathered, load_catalogue(), log, state)))
+def _families(gathered: Gathered, log: Path, state: MachineState | None = None) -> dict[str, Family]:
+    return parse(text(collect(gathered, load_catalogue(), log, state or MachineState())))
 
 
 def _value(families: dict[str, Family], metric: str, /, **labels: str) -> float:
@@ -81,8 +55,10 @@ def test_each_gpu_error_counts_once(tmp_path: Path) -> None:
 
 
 def test_what_was_applied(tmp_path: Path) -> None:
-    state = State(
-        applied=[Applied(["kfd-udev", "torch-build"], 100.0), Applied(["kfd-udev"], 200.0)], failures=2,
+    state = MachineState(
+        applied=[
+            Applied(1, "apply", ["kfd-udev", "torch-build"], 100.0), Applied(2, "apply", ["kfd-udev"], 200.0),
+        ], failures=2,
         durations=[1.5, 2.0], verified=False, verified_at=300.0, findings=["x"], unfinished=[7],
         notices=["n"],
     )  # fmt: skip
@@ -97,13 +73,12 @@ def test_what_was_applied(tmp_path: Path) -> None:
 
 
 def test_a_fresh_machine_and_an_unknown_one(tmp_path: Path) -> None:
-    fresh = _families(Gathered(Report()), tmp_path, State())
+    fresh = _families(Gathered(Report()), tmp_path, MachineState())
     assert _value(fresh, "rocm_patch_applied_rules") == 0
     assert "rocm_patch_verified" not in fresh
-    unknown = _families(Gathered(Report()), tmp_path, State(unknown="only root may read it"))
+    unknown = _families(Gathered(Report()), tmp_path, MachineState(unknown="only root may read it"))
     assert _value(unknown, "rocm_patch_state_known") == 0
     assert "rocm_patch_applied_rules" not in unknown
-    assert "rocm_patch_state_known" not in _families(Gathered(Report()), tmp_path, None)
 
 
 def test_the_last_runs_by_the_log(tmp_path: Path) -> None:
@@ -123,19 +98,23 @@ def test_the_last_runs_by_the_log(tmp_path: Path) -> None:
 
 def test_the_command_writes_file_or_output(tmp_path: Path) -> None:
     place = tmp_path / "x.prom"
-    assert CliRunner().invoke(metrics, ["--output", str(place)], catch_exceptions=False).exit_code == 0
+    written_by = CliRunner().invoke(command.metrics, ["--output", str(place)], catch_exceptions=False)
+    assert written_by.exit_code == 0
     written = parse(place.read_text("utf-8"))
     assert {"rocm_patch_info", "rocm_patch_fault", "rocm_patch_collected_timestamp_seconds"} <= set(written)
-    printed = parse(CliRunner().invoke(metrics, [], catch_exceptions=False).output)
+    printed = parse(CliRunner().invoke(command.metrics, [], catch_exceptions=False).output)
     assert set(printed) == set(written)
 
 
-def test_the_state_of_apply_is_found_where_that_part_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("rocm_patch.machine_state")
-    state = State(applied=[Applied(["kfd-udev"], 1.0)], verified=False)
-    monkeypatch.setattr(module, "machine_state", lambda: state, raising=False)
-    monkeypatch.setitem(sys.modules, "rocm_patch.machine_state", module)
-    assert applied_state() is state
+def test_the_command_tells_what_was_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = MachineState(applied=[Applied(1, "apply", ["kfd-udev"], 100.0)])
+    monkeypatch.setattr(command, "machine_state", lambda: state)
+    printed = parse(CliRunner().invoke(command.metrics, [], catch_exceptions=False).output)
+    assert _value(printed, "rocm_patch_applied_rules") == 1
+
+
+def test_what_was_applied_in_words() -> None:
+    state = MachineState(applied=[Applied(1, "apply", ["kfd-udev"], 1.0)], verified=False)
     assert applied_in_words(state) == "kfd-udev; changed since: rocm-patch verify"
-    assert applied_in_words(State()) == "nothing by rocm-patch"
-    assert "only root" in applied_in_words(State(unknown="only root may read it"))
+    assert applied_in_words(MachineState()) == "nothing by rocm-patch"
+    assert "only root" in applied_in_words(MachineState(unknown="only root may read it"))

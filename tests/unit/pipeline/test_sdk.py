@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rocm_patch.errors import SysrootError, UsageError
+from rocm_patch.pipeline import containersdk
 from rocm_patch.pipeline.launcher import launcher_env, launcher_name, tools_mounts
 from rocm_patch.pipeline.lock import RUN_VARIABLE
 from rocm_patch.pipeline.sdk import ContainerSdk, HostSdk, Mount, SysrootSdk, digest, sdk_of
@@ -32,20 +33,38 @@ def test_words_that_are_none(text: str) -> None:
     assert caught.value.step
 
 
-def test_host_runs_clean_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_host_is_entered_clean_without_network_and_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LEAK", "yes")
-    monkeypatch.setenv(RUN_VARIABLE, "run-1")
-    sdk = HostSdk(tmp_path)
-    mount = Mount(tmp_path, "/src")
-    assert sdk.seen(mount) == str(tmp_path)
-    argv = sdk.command(
-        ["sh", "-c", f"pwd; echo $A $LEAK ${RUN_VARIABLE}; echo $PATH"],
-        mounts=[mount], env={"A": "b"}, cwd=str(tmp_path),
-    )  # fmt: skip
+    rocm, work = tmp_path / "rocm", tmp_path / "work"
+    (rocm / "include").mkdir(parents=True)
+    (rocm / "include" / "a.h").write_text("stock")
+    (work / "headers").mkdir(parents=True)
+    (work / "headers" / "a.h").write_text("patched")
+    sdk = HostSdk(rocm)
+    mounts = [Mount(work, "/src", write=True), Mount(work / "headers", f"{rocm}/include")]
+    assert sdk.seen(mounts[0]) == "/src"
+    script = (
+        f"pwd; echo $A $LEAK; echo $PATH; cat {rocm}/include/a.h; echo; tail -n +2 /proc/net/route; "
+        f"echo made > made; touch /usr/touched 2>/dev/null; touch {rocm}/touched 2>/dev/null; echo $?"
+    )
+    argv = sdk.command(["sh", "-c", script], mounts=mounts, env={"A": "b"}, cwd="/src")
     said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert said[0] == str(tmp_path)
-    assert said[1] == "b run-1"
-    assert said[2].startswith(f"{tmp_path}/bin:{tmp_path}/lib/llvm/bin:")
+    assert said[:2] == ["/src", "b"]
+    assert said[2].startswith(f"{rocm}/bin:{rocm}/lib/llvm/bin:")
+    assert said[3:] == ["patched", "1"]  # no route leads anywhere
+    assert (work / "made").read_text() == "made\n"
+    assert (rocm / "include" / "a.h").read_text() == "stock"
+    assert not Path("/usr/touched").exists()
+
+
+def test_host_prefix_is_the_folder_that_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "rocm-6.4.3").mkdir()
+    (tmp_path / "rocm").symlink_to("rocm-6.4.3")
+    sdk = HostSdk(tmp_path / "rocm")
+    assert sdk.rocm_path == f"{tmp_path}/rocm-6.4.3"
+    assert sdk.llvm_bin.startswith(sdk.rocm_path)
 
 
 def test_host_is_described_by_what_compiles(tmp_path: Path) -> None:
@@ -62,24 +81,71 @@ def test_host_is_described_by_what_compiles(tmp_path: Path) -> None:
     assert sdk.describe()["rocm"] == "6.4.3-129"
 
 
-@pytest.mark.parametrize(("program", "user"), [("podman", "--userns=keep-id"), ("docker", "--user=")])
-def test_container(program: str, user: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / program).write_text("")
-    (tmp_path / program).chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
+def engines(folder: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) -> None:
+    """Make programs of these names the only ones in PATH, beside the system's."""
+    for name, script in scripts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    containersdk._rootless_docker.cache_clear()
+
+
+HEAD = ["--rm", "--init", "--network=none", "--pull=never", "--read-only", "--tmpfs=/tmp:rw,exec,mode=1777",
+        "--entrypoint=", "--workdir=/src", "--security-opt=label=disable"]  # fmt: skip
+PLAIN, ROOTLESS = "echo '[name=seccomp]'", "echo '[name=seccomp name=rootless]'"
+
+
+@pytest.mark.parametrize(
+    ("there", "uid", "user"),
+    [
+        ({"podman": "exit 9", "docker": PLAIN}, 1000, ["--userns=keep-id", "--user=1000:100"]),
+        ({"podman": "exit 9"}, 0, ["--user=0:100"]),
+        ({"docker": PLAIN}, 1000, ["--user=1000:100"]),
+        ({"docker": ROOTLESS}, 1000, ["--user=0:0"]),
+    ],
+)
+def test_container_command_word_for_word(
+    there: dict[str, str], uid: int, user: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines(tmp_path, monkeypatch, **there)
+    program = next(iter(there))
+    for name, value in (("getuid", uid), ("geteuid", uid), ("getgid", 100)):
+        monkeypatch.setattr(os, name, lambda value=value: value)
+    monkeypatch.setenv(RUN_VARIABLE, "run-1")
     sdk = ContainerSdk(IMAGE)
     line = sdk.command(
-        ["ninja"], mounts=[Mount(Path("/a"), "/src", write=True), Mount(Path("/b"), "/tools")],
-        env={"A": "b c"}, cwd="/src",
+        ["ninja", "-n"], mounts=[Mount(Path("/a"), "/src", write=True), Mount(Path("/b"), "/tools")],
+        env={"A": "b c", "HOME": "/h"}, cwd="/src",
     )  # fmt: skip
-    assert line[:5] == [program, "run", "--rm", "--init", "--network=none"]
-    assert any(word.startswith(user) for word in line)
-    assert "/a:/src:rw" in line
-    assert "/b:/tools:ro" in line
-    assert "A=b c" in line
-    assert line[-2:] == [IMAGE, "ninja"]
+    path = "PATH=/opt/rocm/bin:/opt/rocm/lib/llvm/bin:/usr/local/bin:/usr/bin:/bin"
+    env = [path, "HOME=/h", "LC_ALL=C.UTF-8", "TZ=UTC", "A=b c", f"{RUN_VARIABLE}=run-1"]
+    assert line == [
+        program, "run", *HEAD, *user, "--volume", "/a:/src:rw", "--volume", "/b:/tools:ro",
+        *(word for one in env for word in ("--env", one)), IMAGE, "ninja", "-n",
+    ]  # fmt: skip
     assert list(sdk.tools) == [program]
-    assert sdk.describe()["image"] == "sha256:" + "a" * 64
+    assert sdk.describe() == {"kind": "container", "image": "sha256:" + "a" * 64}
+
+
+def test_container_image_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "log"
+    here = tmp_path / "here"
+    script = f'echo "$@" >> {log}; case "$1" in image) [ -e {here} ];; pull) : > {here};; esac'
+    engines(tmp_path, monkeypatch, podman=script, docker="exit 9")
+    said: list[str] = []
+    ContainerSdk(IMAGE).prepare(said.append)
+    ContainerSdk(IMAGE).prepare(said.append)
+    asked = f"image inspect {IMAGE}"
+    assert log.read_text().splitlines() == [asked, f"pull {IMAGE}", asked]
+    assert said == [f"container: podman fetches {IMAGE}"]
+
+
+def test_container_image_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines(tmp_path, monkeypatch, docker="echo no route >&2; exit 1")
+    with pytest.raises(SysrootError, match="docker could not fetch") as caught:
+        ContainerSdk(IMAGE).prepare(lambda _: None)
+    assert caught.value.detail == ["no route"]
+    assert f"docker pull {IMAGE}" in caught.value.step
 
 
 def test_sysroot_is_described_by_its_lock_or_its_packages(
@@ -126,7 +192,7 @@ def test_launcher_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert env["CCACHE_DIR"] == "/ccache"
     assert env["CMAKE_CXX_COMPILER_LAUNCHER"] == "ccache"
     assert "SCCACHE_DIST_AUTH" not in env
-    assert launcher_env("ccache", here, mounts)["CCACHE_DIR"] == str(tmp_path / "cache")
+    assert launcher_env("ccache", here, mounts) == env
     env = launcher_env("sccache", inside, mounts)
     assert env["SCCACHE_DIST_AUTH"] == "mine"
     assert env["CMAKE_C_COMPILER_LAUNCHER"] == "sccache"

@@ -91,6 +91,29 @@ def test_licences_come_out_of_the_packages(tmp_path: Path, monkeypatch: pytest.M
         origins.licences([Package("libd", "1", "libd", None)])
 
 
+def test_a_system_without_a_lock_answers_by_what_is_installed(root: Path) -> None:
+    (root / "etc/os-release").write_text('NAME="Ubuntu"\nID=ubuntu\n')
+    doc = root / "opt/rocm/share/doc/omp"
+    doc.mkdir(parents=True)
+    (doc / "LICENSE.TXT").write_bytes(b"of omp\n")
+    (root / "usr/share/doc/libuv1").mkdir(parents=True)
+    (root / "usr/share/doc/libuv1/copyright").write_bytes(b"of uv\n")
+    (root / "var/lib/dpkg/info/omp.list").write_text("/.\n/opt/rocm/share/doc/omp/LICENSE.TXT\n")
+    (root / "opt/rocm/lib").mkdir()
+    (root / "opt/rocm/lib/libomp.so").write_bytes(b"omp")
+    origins = Origins(root, None, (MULTI, "opt/rocm/lib"))
+    assert origins.file_of("libomp.so") == "opt/rocm/lib/libomp.so"
+    package = origins.package("libuv1")
+    assert package.sha256 is None
+    assert package.purl == "pkg:deb/ubuntu/libuv1@1%3A1.5%2Bb1?arch=amd64"
+    omp = Package("omp", "1", "omp", None)
+    assert origins.licences([package, omp]) == {"libuv1": b"of uv\n", "omp": b"of omp\n"}
+    with pytest.raises(WheelError, match="the licence of other is not installed"):
+        origins.licences([origins.package("other")])
+    with pytest.raises(WheelError, match="no package of the SDK has"):
+        origins.packages_of(["opt/rocm/lib/libomp.so"])
+
+
 def test_bill_is_the_same_for_the_same() -> None:
     subject = Subject("torch", "2.6.0+x", "BSD-3-Clause", 1738108800, {"lock": "a", "kind": "b"})
     patched = attrs.evolve(
