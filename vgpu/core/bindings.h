@@ -38,9 +38,9 @@ struct HandlerSet {
     const char* host;                 // "portable", "avx2", "avx512"
     const BindingList* const* lists;  // VALU, SALU, control
     std::size_t count;
-    Fn (*memory)(const isa::Inst&);            // DS, FLAT, GLOBAL, SCRATCH, MUBUF, MTBUF, SMEM; or nullptr
-    Fn dpp, sdwa, special_source, stuck_lane;  // wrappers around Extra::inner
-    Fn illegal, no_handler, fetch_fault, go;   // pseudo-instructions
+    Fn (*memory)(const isa::Inst&);                    // DS, FLAT, GLOBAL, SCRATCH, MUBUF, MTBUF, SMEM; or nullptr
+    Fn dpp, sdwa, special_source, stuck_lane;          // wrappers around Extra::inner
+    Fn illegal, no_handler, fetch_fault, go, no_room;  // pseudo-instructions
 };
 
 namespace portable {

@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <span>
@@ -23,8 +24,7 @@ using isa::Ty;
 
 // A constant takes 64 dwords: 32 lanes of the low word, 32 of the high one.
 constexpr u32 kConstantDwords = 64;
-constexpr std::size_t kConstantBytes = std::size_t{64} << 20;  // address space, touched as used
-constexpr unsigned kChunkLimit = 1024;                         // instructions
+constexpr unsigned kChunkLimit = 1024;  // instructions
 
 bool is_half(Ty t) { return t == Ty::U16 || t == Ty::I16 || t == Ty::B16 || t == Ty::F16; }
 
@@ -91,11 +91,12 @@ const HandlerSet& choose_handlers([[maybe_unused]] const std::string& wanted) {
     return *chosen;
 }
 
-CodeCache::CodeCache(const HandlerSet& handlers, const AddressSpace& memory, Inject inject, bool strict)
+CodeCache::CodeCache(const HandlerSet& handlers, const AddressSpace& memory, Inject inject, bool strict, Limits limits)
     : handlers_(handlers),
       memory_(memory),
       inject_(inject),
       strict_(strict),
+      limits_{std::min<std::size_t>(limits.constants, (operand::kValue + 1) / kConstantDwords), limits.ops},
       by_op_(isa::op_count, nullptr),
       quick_(isa::op_count, nullptr) {
     for (std::size_t i = 0; i < handlers.count; ++i)
@@ -104,13 +105,25 @@ CodeCache::CodeCache(const HandlerSet& handlers, const AddressSpace& memory, Inj
             by_op_[static_cast<std::size_t>(b.op)] = b.fn;
             quick_[static_cast<std::size_t>(b.op)] = b.quick;
         }
-    void* p = mmap(nullptr, kConstantBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p != MAP_FAILED) constants_ = static_cast<u32*>(p);
+    // Address space, touched as used.
+    void* p = mmap(nullptr, limits_.constants * kConstantDwords * sizeof(u32), PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) std::abort();  // nothing could ever run
+    constants_ = static_cast<u32*>(p);
     constant(0);
 }
 
-CodeCache::~CodeCache() {
-    if (constants_ != nullptr) munmap(constants_, kConstantBytes);
+CodeCache::~CodeCache() { munmap(constants_, limits_.constants * kConstantDwords * sizeof(u32)); }
+
+// Not while a launch runs: its waves hold micro-ops, and those name constants by their place.
+void CodeCache::forget_all() {
+    ops_.clear();
+    chunks_.clear();
+    retired_.clear();
+    known_constants_.clear();
+    constants_used_ = 0;
+    full_ = false;
+    constant(0);
 }
 
 Fn CodeCache::handler(const Inst& inst) const {
@@ -120,11 +133,13 @@ Fn CodeCache::handler(const Inst& inst) const {
 }
 
 u32 CodeCache::constant(u64 value) {
+    const auto known = known_constants_.find(value);
+    if (known == known_constants_.end() && constants_used_ == limits_.constants * kConstantDwords) {
+        full_ = true;  // translate_one makes a fault of it
+        return operand::kConst;
+    }
     const auto [it, fresh] = known_constants_.try_emplace(value, constants_used_);
     if (fresh) {
-        if ((constants_used_ + kConstantDwords) * sizeof(u32) > kConstantBytes)
-            constants_used_ = 0;  // 256 Ki constants: wraps
-        it->second = constants_used_;
         u32* at = constants_ + constants_used_;
         for (u32 i = 0; i < 32; ++i) {
             at[i] = static_cast<u32>(value);
@@ -296,6 +311,12 @@ MicroOp CodeCache::translate_one(Chunk& chunk, u64 pc, unsigned lanes, bool& las
     op.fma = inst.has(isa::FMA);
     op.trans = inst.has(isa::TRANS);
     fill_operands(op, inst, lanes, pc);
+    if (full_) {
+        full_ = false;  // those that ask for a known one go on
+        op.fn = handlers_.no_room;
+        check_strictly(chunk, op, lanes);
+        return op;
+    }
     if (op.cls == Class::Smem || op.cls == Class::Lds || op.cls == Class::Vmem) fill_memory(op, inst);
     const Op real = inject_ == Inject::FmaRounding ? unfused(inst.op) : inst.op;
     bool plain = lanes == 32 && op.out == 0;
@@ -355,6 +376,8 @@ const MicroOp* CodeCache::at(u64 pc, unsigned lanes) {
 
 void CodeCache::enter() {
     std::lock_guard lock(mutex_);
+    const bool many = known_constants_.size() > limits_.constants / 2 || ops_.size() > limits_.ops;
+    if (users_ == 0 && many) forget_all();
     ++users_;
 }
 
@@ -365,9 +388,8 @@ void CodeCache::leave() {
 
 void CodeCache::invalidate(u64 base, u64 size) {
     std::lock_guard lock(mutex_);
-    std::erase_if(ops_, [&](const auto& entry) { return entry.first + 32 > base && entry.first < base + size; });
-    // Branches of other chunks may still point into a dropped one: drop every chunk that
-    // could, which is simply all of them when anything here was code.
+    // Branches of other chunks may point into a dropped one: drop every chunk that could, which is simply all of them
+    // when anything here was code. (A process that ends gives back thousands of code objects, most never run.)
     bool hit = false;
     for (const auto& chunk : chunks_) hit = hit || (chunk->base < base + size && chunk->end > base);
     if (!hit) return;

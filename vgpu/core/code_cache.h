@@ -18,7 +18,16 @@ const HandlerSet& choose_handlers(const std::string& wanted);
 
 class CodeCache {
 public:
-    CodeCache(const HandlerSet& handlers, const AddressSpace& memory, Inject inject, bool strict = false);
+    // How much is kept. A process that runs for hours meets more kernels than it uses: past half of the constants or
+    // past `ops`, everything is forgotten as soon as no launch runs.
+    struct Limits {
+        std::size_t constants = std::size_t{1} << 18;  // distinct ones; what operand::kValue reaches
+        std::size_t ops = std::size_t{1} << 20;        // instructions, of about half a KiB each
+    };
+
+    CodeCache(const HandlerSet& handlers, const AddressSpace& memory, Inject inject, bool strict, Limits limits);
+    CodeCache(const HandlerSet& handlers, const AddressSpace& memory, Inject inject, bool strict = false)
+        : CodeCache(handlers, memory, inject, strict, Limits{}) {}
     ~CodeCache();
     CodeCache(const CodeCache&) = delete;
     CodeCache& operator=(const CodeCache&) = delete;
@@ -52,11 +61,13 @@ private:
     void check_strictly(Chunk& chunk, MicroOp& op, unsigned lanes);
     u32 source(const isa::Inst& inst, unsigned k, unsigned lanes);
     u32 constant(u64 value);
+    void forget_all();
 
     const HandlerSet& handlers_;
     const AddressSpace& memory_;
     Inject inject_;
     bool strict_;
+    const Limits limits_;
     std::vector<Fn> by_op_, quick_;
     std::mutex mutex_;
     std::unordered_map<Key, const MicroOp*> ops_;
@@ -65,7 +76,8 @@ private:
     unsigned users_ = 0;
     std::unordered_map<u64, u32> known_constants_;
     u32* constants_ = nullptr;
-    u32 constants_used_ = 0;
+    u32 constants_used_ = 0;  // dwords
+    bool full_ = false;       // a constant was asked for that had no room
 };
 
 }  // namespace vgpu::core

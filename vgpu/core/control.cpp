@@ -192,8 +192,15 @@ const MicroOp* run_fetch_fault(Wave& w, const MicroOp* u) {
 }
 const MicroOp* run_go(Wave& w, const MicroOp* u) { return jump(w, u); }
 const MicroOp* run_no_handler(Wave& w, const MicroOp* u) {
+    const bool image = u->extra->inst.row().fmt == isa::Fmt::MIMG;
     return raise(w, u, Fault::Kind::IllegalInstruction, pc_of(u), 0, false, 0,
-                 "gfx1010 has it, this virtual GPU does not");
+                 image ? "image instruction not modelled: gfx1010's texture unit is not part of this virtual GPU"
+                       : "gfx1010 has it, this virtual GPU does not");
+}
+
+const MicroOp* run_no_room(Wave& w, const MicroOp* u) {
+    return raise(w, u, Fault::Kind::IllegalInstruction, pc_of(u), 0, false, 0,
+                 "a limit of this virtual GPU: the kernels that run now hold more than 262144 different constants");
 }
 
 }  // namespace vgpu::core::VGPU_HOST

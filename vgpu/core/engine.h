@@ -136,8 +136,8 @@ public:
     // Must be called before memory that held code is freed or rewritten.
     void invalidate_code(std::uint64_t base, std::uint64_t size);
 
-    // Ends running launches soon with a NoProgress fault ("stopped"), for queue
-    // destruction and process exit; later run() calls still work.
+    // For the end of the layer: launches end soon with a NoProgress fault ("stopped"), those that run now and those
+    // that a queue's thread is about to begin.
     void stop_running();
 
     Stats stats() const;

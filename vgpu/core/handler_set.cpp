@@ -29,7 +29,8 @@ Fn memory(const isa::Inst& inst) {
 const HandlerSet& handler_set() {
     static const HandlerSet set{
         VGPU_NAME(VGPU_HOST), kLists,          std::size(kLists), &memory,         &run_dpp,         &run_sdwa,
-        &run_special_source,  &run_stuck_lane, &run_illegal,      &run_no_handler, &run_fetch_fault, &run_go};
+        &run_special_source,  &run_stuck_lane, &run_illegal,      &run_no_handler, &run_fetch_fault, &run_go,
+        &run_no_room};
     return set;
 }
 

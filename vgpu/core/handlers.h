@@ -21,6 +21,7 @@ const MicroOp* run_illegal(Wave& w, const MicroOp* u);
 const MicroOp* run_fetch_fault(Wave& w, const MicroOp* u);
 const MicroOp* run_go(Wave& w, const MicroOp* u);
 const MicroOp* run_no_handler(Wave& w, const MicroOp* u);
+const MicroOp* run_no_room(Wave& w, const MicroOp* u);
 const MicroOp* run_stuck_lane(Wave& w, const MicroOp* u);
 
 Fn ds_handler(const isa::Inst& inst);

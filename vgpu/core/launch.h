@@ -91,7 +91,7 @@ struct Launch {
     bool prefer_new = false;  // a group was just parked: others may be what it waits for
 
     std::atomic<bool> stop{false};
-    std::atomic<i64> last_progress{0};  // Clock ticks
+    std::atomic<u64> stalled_ns{0};  // processor time that threads have put into it since a wave last ended
     std::mutex fault_mutex;
     std::optional<Fault> fault;
 
@@ -102,7 +102,7 @@ struct Launch {
     std::atomic<u64> instructions{0};
     std::atomic<u64> waves_run{0};
 
-    void progress() { last_progress.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed); }
+    void progress() { stalled_ns.store(0, std::memory_order_relaxed); }
     void fail(Fault f);
 };
 

@@ -24,7 +24,7 @@ struct Options {
     std::string trace_path;        // VGPU_TRACE=PATH ("-": stderr)
     Inject inject = Inject::None;  // VGPU_INJECT=lane-stuck|dpp-row|fma-rounding|missing-kernel[:NAME]
     std::string inject_argument;   // after the colon
-    unsigned stall_seconds = 300;  // VGPU_STALL_SECONDS: no wave ended for so long -> NoProgress
+    unsigned stall_seconds = 300;  // VGPU_STALL_SECONDS: a thread's time with no wave ended -> NoProgress
     std::string isa_path;          // VGPU_HOST_ISA=portable|avx2|avx512: forces the handler build
     std::string problem;           // what could not be read in the environment; empty: all fine
 

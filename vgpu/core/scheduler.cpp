@@ -1,8 +1,11 @@
 // Scheduler: which workgroup runs next, for how long, and when a launch is over.
 #include "vgpu/core/scheduler.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -22,6 +25,13 @@ u32 save_host_csr() {
 #else
     return 0;
 #endif
+}
+
+// Processor time of this thread.
+u64 thread_nanoseconds() {
+    timespec now{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<u64>(now.tv_sec) * 1'000'000'000 + static_cast<u64>(now.tv_nsec);
 }
 
 // The inner loop. Returns how many instructions ran; a wave that used up its slice stays
@@ -112,22 +122,25 @@ bool Scheduler::finished(const Launch& launch) const {
 void Scheduler::run(Launch& launch) {
     std::unique_lock lock(mutex_);
     active_.push_back(&launch);
+    if (stopped_) stop(launch);
     if (launch.group_count > 1) work_.notify_all();
     while (!finished(launch))
         if (!work_on_one(&launch, lock)) done_.wait_for(lock, std::chrono::milliseconds(20));
     active_.remove(&launch);
-    for (auto& storage : launch.parked)
-        if (spare_.size() < kSpareGroups) spare_.push_back(std::move(storage));
+    for (auto& storage : launch.parked) keep(std::move(storage));
     launch.parked.clear();
+}
+
+void Scheduler::stop(Launch& launch) {
+    std::vector<const GroupStorage*> groups;
+    for (const auto& storage : launch.parked) groups.push_back(storage.get());
+    launch.fail(no_progress(launch, groups, "was stopped"));
 }
 
 void Scheduler::stop_all() {
     const std::lock_guard lock(mutex_);
-    for (Launch* launch : active_) {
-        std::vector<const GroupStorage*> groups;
-        for (const auto& storage : launch->parked) groups.push_back(storage.get());
-        launch->fail(no_progress(*launch, groups, "was stopped"));
-    }
+    stopped_ = true;
+    for (Launch* launch : active_) stop(*launch);
     done_.notify_all();
 }
 
@@ -138,14 +151,21 @@ void Scheduler::worker() {
 }
 
 std::unique_ptr<GroupStorage> Scheduler::storage_for(const Launch& launch) {
-    for (auto& storage : spare_)
-        if (storage && storage->lanes == launch.lanes && storage->waves.size() == launch.waves_per_group) {
-            std::swap(storage, spare_.back());
-            auto found = std::move(spare_.back());
-            spare_.pop_back();
-            return found;
-        }
-    return std::make_unique<GroupStorage>(launch.waves_per_group, launch.lanes, memory_);
+    // The one used last is the likeliest to be in the caches.
+    const auto found = std::find_if(spare_.rbegin(), spare_.rend(), [&](const auto& storage) {
+        return storage->lanes == launch.lanes && storage->waves.size() == launch.waves_per_group;
+    });
+    if (found == spare_.rend()) return std::make_unique<GroupStorage>(launch.waves_per_group, launch.lanes, memory_);
+    auto storage = std::move(*found);
+    spare_.erase(std::next(found).base());
+    return storage;
+}
+
+// Storage that is no longer used makes room: otherwise the first kernel with many workgroups would fill the store
+// with its shape for good, and every other shape would be mapped and unmapped for each workgroup.
+void Scheduler::keep(std::unique_ptr<GroupStorage> storage) {
+    if (spare_.size() == kSpareGroups) spare_.pop_front();
+    spare_.push_back(std::move(storage));
 }
 
 // A workgroup to run: a new one while there is room, unless parked ones have waited longer.
@@ -201,20 +221,23 @@ bool Scheduler::work_on_one(Launch* only, std::unique_lock<std::mutex>& lock) {
         check_stall(*launch);
     } else {
         ++launch->done_groups;
-        if (spare_.size() < kSpareGroups) spare_.push_back(std::move(storage));
+        keep(std::move(storage));
     }
     if (finished(*launch)) done_.notify_all();
     return true;
 }
 
+// A launch hangs when no wave ends though the threads work on it: what counts is their processor time. The wall clock
+// would blame a kernel for a machine that has better things to do, or that was suspended.
 void Scheduler::check_stall(Launch& launch) {
-    const auto since =
-        Clock::now().time_since_epoch() - Clock::duration(launch.last_progress.load(std::memory_order_relaxed));
-    if (since < std::chrono::seconds(options_.stall_seconds)) return;
+    const u64 workers = std::min<u64>(threads_.size() + 1, launch.parked.size() + launch.running);
+    const u64 limit = u64{options_.stall_seconds} * 1'000'000'000 * std::max<u64>(workers, 1);
+    if (launch.stalled_ns.load(std::memory_order_relaxed) < limit) return;
     std::vector<const GroupStorage*> groups;
     for (const auto& storage : launch.parked) groups.push_back(storage.get());
     launch.fail(no_progress(
-        launch, groups, "made no progress for " + std::to_string(options_.stall_seconds) + " s (VGPU_STALL_SECONDS)"));
+        launch, groups,
+        "made no progress in " + std::to_string(options_.stall_seconds) + " s of processor time (VGPU_STALL_SECONDS)"));
 }
 
 Scheduler::Outcome Scheduler::run_group(Launch& launch, GroupStorage& storage, bool alone) {
@@ -225,6 +248,9 @@ Scheduler::Outcome Scheduler::run_group(Launch& launch, GroupStorage& storage, b
     if (alone) budget *= 4;
     std::FILE* const trace = trace_file(options_);
     const u32 csr = save_host_csr();
+    // Asking costs a system call: not for the many workgroups that end in their first slice.
+    const bool timed = storage.parked != 0;
+    const u64 begin = timed ? thread_nanoseconds() : 0;
     Outcome outcome = Outcome::Parked;
     for (bool go = true; go;) {
         unsigned live = 0, at_barrier = 0, yielded = 0;
@@ -272,6 +298,8 @@ Scheduler::Outcome Scheduler::run_group(Launch& launch, GroupStorage& storage, b
         if (total >= budget || launch.stop.load(std::memory_order_relaxed)) break;
     }
     load_host_csr(csr);
+    if (timed && outcome == Outcome::Parked)
+        launch.stalled_ns.fetch_add(thread_nanoseconds() - begin, std::memory_order_relaxed);
     if (outcome == Outcome::Parked && alone) std::this_thread::yield();
     launch.instructions.fetch_add(total, std::memory_order_relaxed);
     if (options_.stats)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <list>
 #include <mutex>
 #include <thread>
@@ -21,6 +22,7 @@ public:
 
     // Runs a launch to its end; the calling thread helps.
     void run(Launch& launch);
+    // Ends all launches, and each that begins from now on.
     void stop_all();
 
 private:
@@ -32,6 +34,8 @@ private:
     std::unique_ptr<GroupStorage> take(Launch& launch);
     std::unique_ptr<GroupStorage> storage_for(const Launch& launch);
     Outcome run_group(Launch& launch, GroupStorage& storage, bool alone);
+    void stop(Launch& launch);
+    void keep(std::unique_ptr<GroupStorage> storage);
     void check_stall(Launch& launch);
     bool finished(const Launch& launch) const;
 
@@ -40,9 +44,10 @@ private:
     std::mutex mutex_;
     std::condition_variable work_, done_;
     std::list<Launch*> active_;
-    std::vector<std::unique_ptr<GroupStorage>> spare_;
+    std::deque<std::unique_ptr<GroupStorage>> spare_;  // the longest unused first
     std::vector<std::thread> threads_;
     bool quit_ = false;
+    bool stopped_ = false;
 };
 
 }  // namespace vgpu::core

@@ -63,11 +63,12 @@ void EventThread::run() {
             continue;
         }
         for (const auto& [watch, value] : ready) {
+            // Not after the handler: it may destroy the signal, and the slot may be another signal's when it returns.
+            watch.signal->watchers.fetch_sub(1);
             if (watch.handler(value, watch.argument)) {
+                watch.signal->watchers.fetch_add(1);
                 const std::lock_guard lock(mutex_);
                 watches_.push_back(watch);
-            } else {
-                watch.signal->watchers.fetch_sub(1);
             }
         }
         ready.clear();

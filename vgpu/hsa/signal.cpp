@@ -176,7 +176,7 @@ SignalSlot* create_signal(abi::SignalValue initial, abi::SignalKind kind, bool s
     slot->amd = abi::AmdSignal{};
     slot->amd.kind = kind;
     value_of(*slot).store(initial, std::memory_order_seq_cst);
-    slot->watchers.store(0, std::memory_order_relaxed);
+    // Not so `waiters` and `watchers`: who still counts on a destroyed signal takes that back himself.
     slot->magic.store(SignalSlot::kLive, std::memory_order_release);
     return slot;
 }

@@ -1,5 +1,8 @@
 // The decoder: machine words of gfx1010 to Inst. One function an encoding, each beside its field layout (RDNA1 ISA
 // manual, chapter "Microcode formats"); everything that differs from instruction to instruction is in the table.
+#include <algorithm>
+#include <bit>
+
 #include "operand_reader.h"
 
 namespace vgpu::isa {
@@ -56,7 +59,7 @@ private:
                 case 0x7: flat(w, w1); break;
                 case 0x8: mubuf(w, w1); break;
                 case 0xa: mtbuf(w, w1); break;
-                case 0xc: mimg(w); break;
+                case 0xc: mimg(w, w1); break;
                 case 0xd: smem(w, w1); break;
                 case 0xe: exp(w, w1); break;
                 case 0x2:
@@ -485,10 +488,97 @@ private:
         }
     }
 
-    // MIMG: 111100 op[24:18] ... nsa[2:1] op's high bit [0]; each count of nsa is one more word of addresses
-    void mimg(std::uint32_t w) {
-        set(Fmt::MIMG, lookup(Fmt::MIMG, bits(w, 18, 7) | bits(w, 0, 1) << 7));
-        next_ += bits(w, 1, 2);
+    // Dwords of an image address (RDNA1 ISA manual, "Image Address VGPRs"; LLVM: AMDGPU::getAddrSizeMIMGOp).
+    static unsigned image_address_dwords(const Row& r, const ImageDim& dim, bool a16) {
+        const unsigned components = (r.has(IMGNOCOORD) ? 0U : dim.coordinates) + (r.has(IMGMIP) ? 1U : 0U);
+        const unsigned arguments = (r.has(IMGARG1) ? 1U : 0U) + (r.has(IMGARG2) ? 2U : 0U);
+        // 16-bit gradients are packed for each direction on its own.
+        const unsigned gradients = !r.has(IMGGRAD) ? 0U
+                                   : r.has(IMGG16) ? (dim.gradients / 2U + 1U) / 2U * 2U
+                                                   : dim.gradients;
+        return arguments + gradients + (a16 ? (components + 1U) / 2U : components);
+    }
+
+    // The most dwords that an address of this instruction may have. Only image_load and its like take the
+    // multisampled arrays' fourth coordinate.
+    static unsigned image_address_limit(const Row& r) {
+        return r.has(IMGSAMPLE) ? image_address_dwords(r, image_dims[2], false) : 4U;
+    }
+
+    // Dwords of an image's data: a component each (two with d16), and one more for tfe's status.
+    unsigned image_data_dwords(const Row& r) const {
+        const unsigned asked = static_cast<unsigned>(std::popcount(in_.dmask));
+        const unsigned components = r.has(IMGGATHER) ? 4U : std::max(asked, 1U);
+        return (in_.d16 ? (components + 1U) / 2U : components) + (in_.tfe ? 1U : 0U);
+    }
+
+    // The address registers: one behind the other, or (NSA) each named by a byte of up to three words more.
+    void image_address(const Row& r, unsigned first, unsigned words) {
+        const unsigned count = image_address_dwords(r, image_dims[in_.dim], in_.a16);
+        const unsigned limit = image_address_limit(r);
+        if (count > limit || words > (limit + 2U) / 4U) {
+            illegal();
+        }
+        if (words == 0) {
+            in_.src[0] = vgpr(first, Ty::ADDR, count > 12 ? 16U : count);  // LLVM has no tuple between
+            return;
+        }
+        in_.src[0] = vgpr(first, Ty::ADDR, 1);
+        if (count < 2 || count > 1 + 4 * words) {
+            illegal();
+            return;
+        }
+        in_.scattered_count = static_cast<std::uint8_t>(count - 1);
+    }
+
+    // MIMG: 111100 slc[25] op[24:18] lwe[17] tfe[16] r128[15] glc[13] unorm[12] dmask[11:8] dlc[7] dim[5:3] nsa[2:1]
+    // op's high bit [0] | d16[63] a16[62] ssamp[57:53] srsrc[52:48] vdata vaddr; each count of nsa is one more word of
+    // addresses
+    void mimg(std::uint32_t w, std::uint32_t w1) {
+        const Row* r = set(Fmt::MIMG, lookup(Fmt::MIMG, bits(w, 18, 7) | bits(w, 0, 1) << 7));
+        const unsigned more = bits(w, 1, 2);
+        for (unsigned i = 0; i < 4 * more; i += 4) {
+            const std::uint32_t addresses = word();
+            for (unsigned k = 0; k < 4; ++k) {
+                in_.scattered[i + k] = static_cast<std::uint8_t>(bits(addresses, 8 * k, 8));
+            }
+        }
+        if (r == nullptr) {
+            return;
+        }
+        in_.slc = bit(w, 25);
+        in_.lwe = bit(w, 17);
+        in_.tfe = bit(w, 16);
+        in_.r128 = bit(w, 15);
+        in_.glc = bit(w, 13);
+        in_.unorm = bit(w, 12);
+        in_.dmask = static_cast<std::uint8_t>(bits(w, 8, 4));
+        in_.dlc = bit(w, 7);
+        in_.dim = static_cast<std::uint8_t>(bits(w, 3, 3));
+        in_.d16 = bit(w1, 31);
+        in_.a16 = bit(w1, 30);
+        if (in_.d16 && !r->has(IMGD16)) {
+            illegal();
+        }
+        const unsigned data = image_data_dwords(*r), vdata = bits(w1, 8, 8);
+        if (r->dst != Ty::_ && (!r->has(ATOMIC) || in_.glc)) {
+            in_.dst = vgpr(vdata, r->dst, data);
+        }
+        if (r->src[1] != Ty::_) {
+            in_.src[1] = vgpr(vdata, r->src[1], data);
+        }
+        // An atomic works on one component of 32 or 64 bits; LLVM has no registers for other masks either.
+        if (r->has(ATOMIC) && (r->has(IMGPAIR) ? data < 2 : data > 3)) {
+            illegal();
+        }
+        image_address(*r, bits(w1, 0, 8), more);
+        in_.src[2] = scalar(4 * bits(w1, 16, 5), r->src[2]);
+        const unsigned ssamp = bits(w1, 21, 5);
+        if (r->has(IMGSAMPLE)) {
+            in_.src[3] = scalar(4 * ssamp, Ty::B128);
+        } else if (ssamp != 0) {
+            illegal();
+        }
     }
 
     // EXP: 111110 vm[12] done[11] compr[10] target[9:4] en[3:0] | four VGPRs

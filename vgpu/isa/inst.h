@@ -110,6 +110,17 @@ enum Flag : std::uint64_t {
     CACHE = 1ULL << 38,       // cache control, touches no data
     LDSOK = 1ULL << 39,       // load that may write to LDS (Inst::lds) instead of a register
     SCRATCHMEM = 1ULL << 40,  // scalar access to scratch memory
+    // Images. The address is: leading arguments, gradients, coordinates, and one of lod, clamp or mip level.
+    IMGSAMPLE = 1ULL << 41,   // takes a sampler
+    IMGGATHER = 1ULL << 42,   // always four components, whatever dmask says
+    IMGARG1 = 1ULL << 43,     // leading arguments (offset, bias, comparand): one,
+    IMGARG2 = 1ULL << 44,     // two, or with IMGARG1 three
+    IMGGRAD = 1ULL << 45,     // gradients
+    IMGG16 = 1ULL << 46,      // two gradients in a dword
+    IMGMIP = 1ULL << 47,      // lod, clamp or mip level
+    IMGNOCOORD = 1ULL << 48,  // no coordinates
+    IMGPAIR = 1ULL << 49,     // atomic with a value and a comparand
+    IMGD16 = 1ULL << 50,      // may have 16-bit components, two in a dword
 };
 
 enum class Op : std::uint16_t {
@@ -234,6 +245,20 @@ struct Dpp {
     std::uint8_t lane[8] = {0, 1, 2, 3, 4, 5, 6, 7};  // DPP8
 };
 
+// Kinds of image, as MIMG's dim field counts them (LLVM: MIMGInstructions.td, AMDGPUDims).
+struct ImageDim {
+    std::string_view name;  // LLVM's, without SQ_RSRC_IMG_
+    std::uint8_t coordinates, gradients;
+};
+inline constexpr std::array<ImageDim, 8> image_dims = {{{"1D", 1, 2},
+                                                        {"2D", 2, 4},
+                                                        {"3D", 3, 6},
+                                                        {"CUBE", 3, 4},
+                                                        {"1D_ARRAY", 2, 2},
+                                                        {"2D_ARRAY", 3, 4},
+                                                        {"2D_MSAA", 3, 4},
+                                                        {"2D_MSAA_ARRAY", 4, 4}}};
+
 struct Inst {
     Op op = Op::invalid;
     Fmt fmt = Fmt::SOPP;  // the encoding found, so VOP3 for the 64-bit form of a VOP2 row
@@ -254,6 +279,10 @@ struct Inst {
     std::int32_t offset = 0;  // bytes; DS with TWO: offset0 in bits 0..7, offset1 in bits 8..15, in elements
     bool glc = false, slc = false, dlc = false, lds = false, tfe = false, idxen = false, offen = false, gds = false;
     std::uint8_t format = 0;  // MTBUF
+    // MIMG. `scattered` are the address registers after src[0] where each is named for itself (NSA).
+    std::uint8_t dim = 0, dmask = 0, scattered_count = 0;
+    bool unorm = false, r128 = false, a16 = false, lwe = false, d16 = false;
+    std::array<std::uint8_t, 12> scattered{};
     std::uint8_t exp_target = 0, exp_en = 0;
     bool exp_done = false, exp_compr = false, exp_vm = false;
 

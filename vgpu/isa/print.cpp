@@ -112,7 +112,7 @@ public:
             case Fmt::MUBUF:
             case Fmt::MTBUF: buffer(); break;
             case Fmt::EXP: exp(); break;
-            case Fmt::MIMG: break;
+            case Fmt::MIMG: image(); break;
             default: vector();
         }
         return out_;
@@ -410,6 +410,36 @@ private:
         cache_flags();
         flag(in_.tfe, "tfe");
         flag(in_.lds, "lds");
+    }
+
+    void image() {
+        if (in_.scattered_count != 0 && row_.has(IMGSAMPLE)) {
+            out_ += ' ';  // LLVM's assembler string of these has two spaces
+        }
+        operand(in_.src[1] ? in_.src[1] : in_.dst);
+        if (in_.scattered_count == 0) {
+            operand(in_.src[0]);
+        } else {
+            std::string list = "[" + operand_text(in_.src[0], 0);
+            for (unsigned i = 0; i < in_.scattered_count; ++i) {
+                list += ", v" + std::to_string(in_.scattered[i]);
+            }
+            item(list + "]");
+        }
+        operand(in_.src[2]);
+        operand(in_.src[3]);
+        if (in_.dmask != 0) {
+            out_ += " dmask:" + hex(in_.dmask);
+        }
+        out_ += " dim:SQ_RSRC_IMG_";
+        out_ += image_dims[in_.dim].name;
+        flag(in_.unorm, "unorm");
+        cache_flags();
+        flag(in_.r128, "r128");
+        flag(in_.a16, "a16");
+        flag(in_.tfe, "tfe");
+        flag(in_.lwe, "lwe");
+        flag(in_.d16, "d16");
     }
 
     void exp() {

@@ -1,7 +1,7 @@
 // Text of decoded instructions in LLVM's syntax, for fault messages, traces and the audit.
 //
 // The spelling is that of LLVM 21's `llvm-mc --disassemble -mcpu=gfx1010`; tools/compare checks it over whole
-// packages. MIMG instructions are named without operands.
+// packages.
 #pragma once
 
 #include <string>

@@ -1,6 +1,12 @@
 // The engine as the HSA layer sees it: dispatches, faults, modes, statistics. The kernels
 // are small enough to read; their words were assembled by llvm-mc.
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <initializer_list>
@@ -137,6 +143,15 @@ constexpr std::uint32_t kLoadPairs[] = {
     0xbf810000,              // s_endpgm
 };
 
+constexpr std::uint32_t kWaitForHost[] = {
+    0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
+    0xbf8cc07f,              // s_waitcnt lgkmcnt(0)
+    0xf4011a80, 0xfa000000,  // again: s_load_dword vcc_lo, s[0:1], null glc
+    0xbf8cc07f,              // s_waitcnt lgkmcnt(0)
+    0xbf86fffc,              // s_cbranch_vccz again
+    0xbf810000,              // s_endpgm
+};
+
 void barrier_and_lds() {
     Card card;
     check(!card.run(kReverse, 4, 256), "reversal through LDS runs");
@@ -152,6 +167,12 @@ void faults() {
     expect_fault(card, kSpin, Fault::Kind::NoProgress, "no progress");
     static constexpr std::uint32_t illegal[] = {0xffffffff};
     expect_fault(card, illegal, Fault::Kind::IllegalInstruction, "illegal instruction");
+    // image_load v[0:3], v[0:1], s[0:7] dmask:0xf dim:SQ_RSRC_IMG_2D: decoded, named, and never executed wrongly.
+    static constexpr std::uint32_t image[] = {0xf0000f08, 0x00000000, 0xbf810000};
+    expect_fault(card, image, Fault::Kind::IllegalInstruction, "image instruction not modelled");
+    expect_fault(card, image, Fault::Kind::IllegalInstruction, "wave 0");
+    expect_fault(card, image, Fault::Kind::IllegalInstruction,
+                 "(kernel entry + 0x0): image_load v[0:3], v[0:1], s[0:7] dmask:0xf dim:SQ_RSRC_IMG_2D");
     const std::uint64_t nowhere = 0x1000;
     std::memcpy(card.kernarg, &nowhere, 8);
     expect_fault(card, kNowait, Fault::Kind::Memory, "4-byte read at 0x1000");
@@ -168,6 +189,60 @@ void workgroups_wait_for_each_other() {
     const auto fault = card.run(kAllMeet, 40, 32);
     check(!fault, "workgroups that wait for each other finish", fault ? fault->lines[0] : "");
     check(card.page[0] == 40, "every workgroup arrived");
+}
+
+// A process that is stopped for longer than the limit finds its kernels running on: only time spent on them counts.
+void stopped_process() {
+    Card card;  // the limit is a second
+    card.page[0] = 0;
+    std::thread host([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        const pid_t helper = fork();
+        if (helper == 0) {
+            kill(getppid(), SIGSTOP);
+            sleep(2);
+            kill(getppid(), SIGCONT);
+            _exit(0);
+        }
+        int status = 0;
+        waitpid(helper, &status, 0);
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));  // the scheduler looks again
+        __atomic_store_n(card.page, 1, __ATOMIC_RELEASE);
+    });
+    const auto fault = card.run(kWaitForHost);
+    host.join();
+    check(!fault, "a stopped process is no hang", text_of(fault));
+}
+
+void stopped_engine() {
+    Card card;
+    card.engine.stop_running();
+    const auto fault = card.run(kSpin);
+    check(fault && fault->kind == Fault::Kind::NoProgress && text_of(fault).find("was stopped") != std::string::npos,
+          "what begins after the stop is stopped too", text_of(fault));
+}
+
+long minor_faults() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
+}
+
+// Workgroups that are resident together leave their storage behind; those of another shape must still reuse theirs.
+void storage_of_another_shape() {
+    Options options;
+    options.stall_seconds = 60;
+    Card card(options);
+    std::vector<std::uint32_t> meet(std::begin(kAllMeet), std::end(kAllMeet));
+    check(meet[12] == 0xbf0aa803, "the comparison is where the test changes it");
+    meet[12] = 0xbf0ac003;  // s_cmp_lt_u32 s3, 64
+    card.page[0] = 0;
+    check(!card.run(meet, 64, 32), "64 workgroups meet");
+    check(!card.run(kReverse, 16, 256), "eight waves run");
+    const long before = minor_faults();
+    for (int i = 0; i < 20; ++i) check(!card.run(kReverse, 16, 256), "eight waves run again");
+    const long faults = minor_faults() - before;
+    check(faults < 2000, "storage is used again", std::to_string(faults) + " page faults in 320 workgroups");
 }
 
 // One lane's aligned 64-bit access is one access: look-back scans pass a flag and its value so.
@@ -278,6 +353,9 @@ int main() {
     barrier_and_lds();
     faults();
     workgroups_wait_for_each_other();
+    stopped_process();
+    stopped_engine();
+    storage_of_another_shape();
     pairs_are_whole();
     several_queues();
     strict_findings();

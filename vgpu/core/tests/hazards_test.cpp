@@ -74,9 +74,9 @@ int main() {
     both("Branch3e", kBranch3e, "");
     both("FlatOffset", kFlatOffset, "gfx10-flat-segment-offset");
     both("FlatNoOffset", kFlatNoOffset, "");
-    // image_sample of 16 bytes right before a buffer access at offset 2, and with s_nop between.
-    static constexpr std::uint32_t nsa[] = {0xf0800f0c, 0x00020408, 0, 0, 0xe0301002, 0x80010100};
-    static constexpr std::uint32_t apart[] = {0xf0800f0c, 0x00020408, 0, 0, 0xbf800000, 0xe0301002, 0x80010100};
+    // image_sample_d of 16 bytes right before a buffer access at offset 2, and with s_nop between.
+    static constexpr std::uint32_t nsa[] = {0xf0880f0c, 0x00020408, 0, 0, 0xe0301002, 0x80010100};
+    static constexpr std::uint32_t apart[] = {0xf0880f0c, 0x00020408, 0, 0, 0xbf800000, 0xe0301002, 0x80010100};
     both("a buffer access after a long image access", nsa, "gfx10-nsa-to-vmem");
     both("one instruction later", apart, "");
     std::printf("%d failures\n", failures);

@@ -1,4 +1,7 @@
 // Queues: packets in order, barriers, several queues, faults.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -94,6 +97,19 @@ TEST(packets_run_in_order_and_more_than_fit) {
     CHECK(std::is_sorted(seen.begin(), seen.end()));
     CHECK(grid == 500 * 64 && unused_dimension == 1);
     CHECK(hsa_queue_load_read_index_scacquire(queue.queue) == 501);
+}
+
+// Data loaders fork, and their children run destructors of what they inherited.
+TEST(the_child_of_a_fork_may_destroy_a_queue) {
+    const Layer layer;
+    const TestQueue queue(layer.gpu);
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(10);  // ends a child that waits for the parent's thread
+        _exit(hsa_queue_destroy(queue.queue) == STATUS_SUCCESS ? 0 : 1);
+    }
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 TEST(an_idle_queue_hears_the_first_ring) {

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "api.h"
+#include "vgpu/hsa/signal.h"
 
 namespace {
 
@@ -138,6 +139,56 @@ TEST(handler_runs_once_or_as_often_as_it_asks) {
     }
     CHECK(once.calls == 1 && once.last == 0);
     CHECK(thrice.calls == 3);
+}
+
+struct Successor {
+    Signal old{};
+    Signal next{};
+};
+
+bool replace_signal(SignalValue, void* data) {
+    auto* successor = static_cast<Successor*>(data);
+    CHECK(hsa_signal_destroy(successor->old) == STATUS_SUCCESS);
+    CHECK(hsa_signal_create(1, 0, nullptr, &successor->next) == STATUS_SUCCESS);
+    return false;
+}
+
+TEST(a_handler_may_destroy_its_signal) {
+    const Layer layer;
+    Successor successor;
+    CHECK(hsa_signal_create(1, 0, nullptr, &successor.old) == STATUS_SUCCESS);
+    CHECK(hsa_amd_signal_async_handler(successor.old, SIGNAL_CONDITION_EQ, 0, replace_signal, &successor) ==
+          STATUS_SUCCESS);
+    hsa_signal_store_relaxed(successor.old, 0);
+    // A handler that ran after it tells that the thread is done with it.
+    const NewSignal later(0);
+    Counted counted;
+    for (int i = 0; i < 2; ++i) {
+        CHECK(hsa_amd_signal_async_handler(later.handle, SIGNAL_CONDITION_EQ, 0, count_call, &counted) ==
+              STATUS_SUCCESS);
+        for (int ms = 0; ms < 2000 && counted.calls <= i; ++ms) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    }
+    CHECK(counted.calls == 2);
+    CHECK(successor.next.handle == successor.old.handle);  // else the test shows nothing
+    CHECK(vgpu::hsa::find_signal(successor.next)->watchers == 0);
+    CHECK(hsa_signal_destroy(successor.next) == STATUS_SUCCESS);
+}
+
+// A barrier or a wait for any of several signals may look at one once more after it is destroyed and made anew.
+TEST(a_late_watcher_does_not_upset_the_next_signal) {
+    const Layer layer;
+    vgpu::hsa::SignalSlot* const old = vgpu::hsa::create_signal(1);
+    old->watchers.fetch_add(1);
+    vgpu::hsa::destroy_signal(old);
+    vgpu::hsa::SignalSlot* const next = vgpu::hsa::create_signal(1);
+    CHECK(next == old);  // else the test shows nothing
+    next->watchers.fetch_add(1);
+    old->watchers.fetch_sub(1);
+    CHECK(next->watchers == 1);  // the new one's watcher still hears of changes
+    next->watchers.fetch_sub(1);
+    vgpu::hsa::destroy_signal(next);
 }
 
 // In the child of a fork, as another process would do; 0 where all is right.

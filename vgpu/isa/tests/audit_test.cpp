@@ -26,7 +26,7 @@ const Words global_load_v2_v0_s4 = {0xdc308000, 0x02040000};  // v2, v0, s[4:5]
 const Words s_load_s0_s4 = {0xf4000002, 0xfa000000};          // s0, s[4:5], null
 const Words ds_read_v2_v0 = {0xd8d80000, 0x02000000};
 const Words image_nsa = {0xf0800f0a, 0x00020408, 0};        // image_sample, 12 bytes
-const Words image_nsa_16 = {0xf0800f0c, 0x00020408, 0, 0};  // image_sample, 16 bytes
+const Words image_nsa_16 = {0xf0880f0c, 0x00020408, 0, 0};  // image_sample_d, 16 bytes
 
 Words operator+(Words a, const Words& b) {
     a.insert(a.end(), b.begin(), b.end());

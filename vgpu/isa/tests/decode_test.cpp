@@ -58,16 +58,16 @@ TEST(every_vector_reads_as_llvm_writes_it) {
         EQUAL(to_string(inst), v.text);
         ++count;
     }
-    CHECK(count > 3900);
+    CHECK(count > 5200);
 }
 
-TEST(every_row_but_images_has_a_vector) {
+TEST(every_row_has_a_vector) {
     std::set<Op> seen;
     for (const Vector& v : vectors()) {
         seen.insert(decoded(v.words).op);
     }
     for (std::size_t i = 0; i < op_count; ++i) {
-        if (table[i].fmt != Fmt::MIMG && !seen.contains(static_cast<Op>(i))) {
+        if (!seen.contains(static_cast<Op>(i))) {
             EQUAL(table[i].name, "has a vector");
         }
     }
@@ -130,7 +130,38 @@ TEST(lengths_follow_literals_and_scattered_addresses) {
     EQUAL(int{decoded({0x7e1002ff, 1}).length}, 8);
     EQUAL(int{decoded({0xd54b0008, 0x03fe0904, 1}).length}, 12);
     EQUAL(int{decoded({0xf0800f08, 0x00020408}).length}, 8);            // image_sample
-    EQUAL(int{decoded({0xf0800f0e, 0x00020408, 0, 0, 0}).length}, 20);  // nsa = 3
+    EQUAL(int{decoded({0xf08c0f16, 0x00020408, 0, 0, 0}).length}, 20);  // image_sample_d_cl of 3D, nsa = 3
+}
+
+TEST(images_name_the_registers_that_they_use) {
+    const Inst load = decoded({0xf0000308, 0x00041004});  // image_load v[16:17], v[4:5], s[16:23] dmask:0x3
+    CHECK(load.dst.value == 16 && load.dst.dwords == 2 && !load.src[1]);
+    CHECK(load.src[0].value == 4 && load.src[0].dwords == 2 && load.src[2].dwords == 8 && !load.src[3]);
+    const Inst store = decoded({0xf0200308, 0x00041004});
+    CHECK(!store.dst && store.src[1].value == 16 && store.src[1].dwords == 2);
+    const Inst quiet = decoded({0xf0440108, 0x00041004}), old = decoded({0xf0442108, 0x00041004});
+    CHECK(!quiet.dst && quiet.src[1].dwords == 1 && old.dst.value == 16);  // image_atomic_add, and with glc
+    const Inst sample = decoded({0xf0800f12, 0x00641004, 0x14131211});
+    CHECK(sample.src[0].dwords == 1 && sample.scattered_count == 2 && sample.scattered[1] == 18);
+    CHECK(sample.src[3].value == 12 && sample.src[3].dwords == 4);
+}
+
+// LLVM's disassembler refuses the first six, and prints the others with too few registers: its tables have none for
+// them (AMDGPUDisassembler.cpp, convertMIMGInst). The card has no meaning for them.
+TEST(images_that_mean_nothing_are_illegal) {
+    decoded({0xf0000308, 0x00241004}, Status::illegal);           // image_load with a sampler
+    decoded({0xf0000308, 0x00191004}, Status::illegal);           // resource s[100:107]
+    decoded({0xf0380308, 0x80041004}, Status::illegal);           // image_get_resinfo d16
+    decoded({0xf0180308, 0x00041004}, Status::illegal);           // a free opcode
+    decoded({0xf000030c, 0x00041004, 0, 0}, Status::illegal);     // image_load with two words of addresses
+    decoded({0xf0800f0e, 0x00020408, 0, 0, 0}, Status::illegal);  // image_sample with three
+    decoded({0xf0000f08, 0x0004fd04}, Status::illegal);           // to v[253:256]
+    decoded({0xf0000308, 0x000410ff}, Status::illegal);           // at v[255:256]
+    decoded({0xf0000302, 0x00041004, 0}, Status::illegal);        // one scattered address
+    decoded({0xf0880312, 0x00041004, 0}, Status::illegal);        // image_sample_d of 3D: nine addresses of five
+    decoded({0xf0040338, 0x00041004}, Status::illegal);           // a mip level of a multisampled array
+    decoded({0xf0440f08, 0x00041004}, Status::illegal);           // image_atomic_add of four components
+    decoded({0xf0400108, 0x00041004}, Status::illegal);           // image_atomic_cmpswap without comparand
 }
 
 TEST(lane_masks_are_as_wide_as_the_wave) {

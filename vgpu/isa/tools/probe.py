@@ -30,9 +30,23 @@ NULL = 0x7D
 SDWA_NO_SELECT, SDWA_NO_UNUSED = 7, 3
 #: Graphics only: known to LLVM, deliberately not in the table.
 LEFT_OUT = re.compile(r"v_interp_")
-FLAGS = {"VOP3": 1 << 0, "SDWA": 1 << 1, "DPP": 1 << 2, "CLAMP": 1 << 3, "OMOD": 1 << 4}
+FLAGS = {"VOP3": 1 << 0, "SDWA": 1 << 1, "DPP": 1 << 2, "CLAMP": 1 << 3, "OMOD": 1 << 4, "IMGD16": 1 << 50}
 #: The flag that a form stands for; "base" and "glc" stand for none.
-FORM_FLAGS = {"e64": "VOP3", "sdwa": "SDWA", "dpp16": "DPP", "clamp": "CLAMP", "omod": "OMOD"}
+FORM_FLAGS = {
+    "e64": "VOP3",
+    "sdwa": "SDWA",
+    "dpp16": "DPP",
+    "clamp": "CLAMP",
+    "omod": "OMOD",
+    "d16": "IMGD16",
+}
+IMAGE_2D, IMAGE_3D, IMAGE_2D_MSAA = 1, 2, 6
+IMAGE_GET_RESINFO, IMAGE_CMPSWAP = 0x0E, 0x10
+IMAGE_ATOMICS = (0x0F, 0x1F)
+#: Image opcodes looked at closely, one of a family; true for an atomic with a comparand.
+IMAGE_DETAILS = {
+    op: op == IMAGE_CMPSWAP for op in (0, 1, 2, 8, 0x0E, 0x10, 0x11, 0x20, 0x22, 0x2A, 0x40, 0x60, 0xA2)
+}
 
 
 class Case(NamedTuple):
@@ -135,11 +149,52 @@ def memory_cases() -> Iterator[Case]:
         yield Case("MUBUF", op, form, (head, 0))
     for op in range(0x10):
         yield Case("MTBUF", op, "base", (0xE8B01012 | (op & 7) << 16, 0x14040604 | (op >> 3) << 21))
-    for op, mask, dim in itertools.product(range(0x100), (0xF, 1), (1, 0)):
-        for form, glc in (("base", 0), ("glc", 1 << 13)):
-            head = 0xF0000000 | (op & 0x7F) << 18 | op >> 7 | mask << 8 | dim << 3 | glc
-            yield Case("MIMG", op, form, (head, 2 << 21 | 4 << 16 | 16 << 8 | 4))
+    for op in range(0x100):
+        yield from image_cases(op)
     yield Case("EXP", 0, "base", (0xF800000F, 0x04030201))
+
+
+def image(
+    op: int, first: int = 0, second: int = 0, *, dim: int = IMAGE_2D, scattered: int = 0, resource: int = 4
+) -> tuple[int, ...]:
+    """Give the words of an image instruction; two components where `first` has no mask."""
+    mask = 0 if first & 0xF00 else 3
+    head = 0xF0000000 | (op & 0x7F) << 18 | op >> 7 | mask << 8 | dim << 3 | scattered << 1 | first
+    fields = resource << 16 | 16 << 8 | 4 | second
+    return (head, fields, 0x14131211, 0x18171615, 0x1C1B1A19)[: 2 + scattered]
+
+
+def image_cases(op: int) -> Iterator[Case]:
+    """Give the forms of an image opcode. Only some take a sampler: a field of zero suits all."""
+    yield Case("MIMG", op, "base", image(op))
+    yield Case("MIMG", op, "glc", image(op, 1 << 13))
+    yield Case("MIMG", op, "a16", image(op, 0, 1 << 30))
+    yield Case("MIMG", op, "d16", image(op, 0, 1 << 31))
+    yield Case("MIMG", op, "3d", image(op, dim=IMAGE_3D))
+    if op != IMAGE_GET_RESINFO:  # its address is one register, for which LLVM has no scattered form
+        for words in (3, 2, 1):  # most first: the longest address takes all of them
+            yield Case("MIMG", op, "nsa", image(op, dim=IMAGE_3D, scattered=words))
+
+
+def image_details() -> Iterator[Case]:
+    """Give image encodings that LLVM reads as the card does (see docs/records/isa-decoder.md)."""
+    for op, pair in IMAGE_DETAILS.items():
+        atomic = IMAGE_ATOMICS[0] <= op <= IMAGE_ATOMICS[1]
+        masks = (3, 15) if pair else (0, 1, 2, 3, 5) if atomic else range(16)
+        for mask, tfe in itertools.product(masks, (0, 1 << 16)):
+            if mask != 0:
+                yield Case("MIMG", op, "detail", image(op, mask << 8 | tfe))
+        for bit in (7, 12, 13, 15, 16, 17, 25):
+            yield Case("MIMG", op, "detail", image(op, 1 << bit))
+        for dim in range(IMAGE_2D_MSAA):
+            yield Case("MIMG", op, "detail", image(op, dim=dim))
+            yield Case("MIMG", op, "detail", image(op, 0, 1 << 30, dim=dim))
+        for resource in (0, 24, 27, 29):
+            yield Case("MIMG", op, "detail", image(op, resource=resource))
+    for op in (0, 8, 0x20, 0x22):
+        for mask in range(1, 16):
+            yield Case("MIMG", op, "detail", image(op, mask << 8, 1 << 31))
+        yield Case("MIMG", op, "detail", image(op, 0x203B180 | 3 << 16, 3 << 30))
 
 
 def detail_cases() -> Iterator[Case]:
@@ -171,6 +226,7 @@ def detail_cases() -> Iterator[Case]:
         yield Case("VOP3P", 0x0E, "detail", (0xCC0E0008 | bits << 8, 0x0428_0D04 | bits << 27))
         yield Case("VOP3P", 0x20, "detail", (0xCC200008 | bits << 8, 0x0428_0D04 | bits << 27))
         yield Case("GLOBAL", 12, "detail", (0xDC308000 | bits << 9 | (bits & 3) << 16, 0x08140004))
+    yield from image_details()
 
 
 def llvm_mc(root: Sysroot) -> list[str]:
@@ -280,12 +336,7 @@ def write_vectors(path: Path, cases: list[Case], texts: list[str]) -> None:
     lines = ["# Words and LLVM 21's text for gfx1010 in wave32 mode; written by tools/probe.py --vectors."]
     for case, text in zip(cases, texts, strict=True):
         key = (case.format, case.opcode, case.form)
-        if (
-            not text
-            or LEFT_OUT.match(text)
-            or case.format == "MIMG"
-            or (case.form != "detail" and key in seen)
-        ):
+        if not text or LEFT_OUT.match(text) or (case.form != "detail" and key in seen):
             continue
         seen.add(key)
         lines.append(" ".join(f"{word:08x}" for word in case.words) + " ; " + text)
