@@ -26,6 +26,14 @@ def test_python_numbers_and_numbers_of_torch_pass(gpu: torch.device) -> None:
     assert y.tolist() == [3.5, 3.5, 3.5]
 
 
+def test_a_generators_state_passes_and_other_bytes_do_not(gpu: torch.device) -> None:
+    with gpu_only():
+        torch.cuda.set_rng_state(torch.cuda.get_rng_state(gpu), gpu)
+    for host in (torch.zeros(17, dtype=torch.uint8), torch.zeros(16, dtype=torch.int32)):
+        with pytest.raises(LeftTheGpuError, match="took a cpu tensor"), gpu_only():
+            host.clone()
+
+
 def test_a_host_result_is_stopped(gpu: torch.device) -> None:
     with pytest.raises(LeftTheGpuError, match="gave a cpu tensor"), gpu_only():
         torch.ones(3, device=gpu).cpu()

@@ -37,6 +37,9 @@ HOST_ARGUMENTS = {
     "aten::histogramdd.int_bins": "bin counts",
 }
 
+#: Bytes of a GPU generator's state: seed and offset, 64 bits each (ATen/cuda/CUDAGeneratorImpl.cpp, get_state).
+GENERATOR_STATE = 16
+
 Mutation = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
@@ -93,12 +96,15 @@ def _allowed(func: Any, leaf: torch.Tensor) -> bool:
     A Python number becomes a CPU tensor of no dimension before it meets a GPU tensor, and
     an optimizer's step counter is such a tensor: neither carries data of the workload.
     An empty tensor (torch.utils.checkpoint makes one to hang a graph on) and a meta tensor
-    hold no data at all.
+    hold no data at all. A generator's state is bytes on the host by torch's interface, which
+    set_rng_state copies before it hands them over.
     """
     if leaf.device.type == "meta":
         return True
     if leaf.device.type != "cpu":
         return False
+    if func.name() == "aten::clone" and leaf.dtype == torch.uint8 and leaf.shape == (GENERATOR_STATE,):
+        return True
     return leaf.dim() == 0 or leaf.numel() == 0 or func.name() in HOST_ARGUMENTS
 
 

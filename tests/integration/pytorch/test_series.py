@@ -8,100 +8,32 @@ source and compiled against stubs (harness/), so that no torch has to be built f
 from __future__ import annotations
 
 import re
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.integration.pytorch.conftest import HERE, VERSION, Without
+from tests.integration.pytorch.probing import (
+    CLANG,
+    CONFIGURE_HIP,
+    LOAD_HIP,
+    answer,
+    compiled,
+    cut,
+    cut_text,
+    inside,
+    load_hip,
+    needs,
+)
 
-from rocm_patch.components.pytorch import Build, PyTorch
+from rocm_patch.components.pytorch import PyTorch
 from rocm_patch.errors import RocmPatchError
 from rocm_patch.paths import data_root
 from rocm_patch.pipeline.engine import Pipeline
 from rocm_patch.pipeline.model import Request
-from rocm_patch.pipeline.sdk import SysrootSdk
 from rocm_patch.series import apply_series, check, load_series
-from rocm_patch.sysroot import Bind, Sysroot
+from rocm_patch.sysroot import Sysroot
 
 pytestmark = [pytest.mark.sysroot, pytest.mark.network]
-
-Check = Callable[[Path], None]
-CLANG = "/usr/lib/llvm-21/bin/clang++"
-
-
-@pytest.fixture(scope="session")
-def sysroot() -> Sysroot:
-    """The real sysroot; made from its lock where the cache has none."""
-    sdk = Build(Request(component="pytorch", version=VERSION), Path("unused")).sdk
-    assert isinstance(sdk, SysrootSdk)
-    sdk.prepare(print)
-    return Sysroot.open()
-
-
-def needs(check_one: Check, patched: Path, missing: Path) -> None:
-    """Run a check where it must hold and where it must not."""
-    check_one(patched)
-    with pytest.raises((AssertionError, subprocess.CalledProcessError)):
-        check_one(missing)
-
-
-def inside(sysroot: Sysroot, tree: Path, argv: list[str], work: Path) -> str:
-    """Run a command in the sysroot with the source read-only at /src; give its output."""
-    command = sysroot.command(argv, binds=[Bind(tree, "/src", "ro"), Bind(work, "/w")], cwd="/w")
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    assert done.returncode == 0, f"{argv[0]} exited {done.returncode}:\n{done.stdout[-4000:]}"
-    return done.stdout
-
-
-def cut(path: Path, start: str, end: str) -> str:
-    """Give the text of a file from `start` to `end`, without `end`."""
-    return cut_text(path.read_text(encoding="utf-8"), start, end)
-
-
-def cut_text(text: str, start: str, end: str) -> str:
-    """Give the text from `start` to `end`, without `end`."""
-    assert start in text, f"no {start!r}"
-    return text[text.index(start) : text.index(end, text.index(start) + len(start))]
-
-
-def compiled(tmp_path: Path, name: str, *flags: str, source: Path | None = None) -> Path:
-    program = tmp_path / name
-    sources = [str(HERE / "harness" / f"{name}.cpp"), *([str(source)] if source else [])]
-    subprocess.run(
-        ["c++", "-std=c++17", f"-I{tmp_path}", f"-I{HERE / 'harness' / 'include'}", f"-I{HERE / 'harness'}",
-         *flags, *sources, "-o", str(program)],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return program
-
-
-def answer(program: Path, *words: str) -> str:
-    return subprocess.run([str(program), *words], check=True, capture_output=True, text=True).stdout
-
-
-LOAD_HIP = """
-cmake_minimum_required(VERSION 3.20)
-project(probe CXX)
-include(/src/cmake/public/utils.cmake)
-set(PYTORCH_ROCM_ARCH gfx1010)
-set(USE_HIPBLASLT OFF)
-include(/src/cmake/public/LoadHIP.cmake)
-message("RESULT found=${PYTORCH_FOUND_HIP} rocm=${ROCM_VERSION_DEV_INT} lt=${hipblaslt_FOUND}.")
-"""
-
-
-CONFIGURE_HIP = [
-    "env", "ROCM_PATH=/usr", "PYTORCH_ROCM_ARCH=gfx1010", "cmake", "-GNinja",
-    "-S", "/w", "-B", "/w/build", "--fresh", f"-DCMAKE_CXX_COMPILER={CLANG}",
-    "-DCMAKE_CXX_FLAGS=--gcc-install-dir=/usr/lib/gcc/x86_64-linux-gnu/13",
-]  # fmt: skip
-
-
-def load_hip(sysroot: Sysroot, tree: Path, work: Path) -> str:
-    (work / "CMakeLists.txt").write_text(LOAD_HIP)
-    output = inside(sysroot, tree, CONFIGURE_HIP, work)
-    return next((line for line in output.splitlines() if line.startswith("RESULT")), output)
 
 
 def test_findhip_is_found_in_the_multiarch_folder(
@@ -193,7 +125,7 @@ def test_configures_with_system_libraries(
     assert "libgloo_hip" not in ninja
     assert "torch_hip_generated_Nonzero.hip.o" in ninja
     assert not re.search(r"hipblaslt|(ck_b?gemm|bgemm_kernel)\w*\.hip", ninja)
-    # What keeps calls of Composable Kernel out, where Context.cpp and HIPBlas.cpp are compiled and nowhere else.
+    # What keeps calls of Composable Kernel out: where these two are compiled, and nowhere else.
     assert ninja.count("-DTORCH_NO_ROCM_CK_GEMM") == 2
     for name in ("Context", "hip/HIPBlas"):
         edge = cut_text(ninja, f"/__/aten/src/ATen/{name}.cpp.o: CXX_COMPILER", "\n\n")
@@ -296,7 +228,9 @@ def test_torch_hip_is_linked_with_all_that_it_calls(
 
     def links(tree: Path) -> None:
         listed = cut(
-            tree / "cmake/Dependencies.cmake", "    set(Caffe2_PUBLIC_HIP_DEPENDENCY_LIBS", "    # ---[ Kernel asserts"
+            tree / "cmake/Dependencies.cmake",
+            "    set(Caffe2_PUBLIC_HIP_DEPENDENCY_LIBS",
+            "    # ---[ Kernel asserts",
         )
         (tmp_path / "CMakeLists.txt").write_text(
             LOAD_HIP
@@ -345,10 +279,17 @@ def test_tuples_of_pybind11_3_have_one_type(
         jit = tree / "torch/csrc/jit/python/init.cpp"
         operation = cut(jit, '"_jit_get_operation",', " {\n").partition("\n")[2]
         packet = cut(jit, '"_maybe_call_torch_function_for_op_packet",', "\n      });").partition("\n")[2]
-        state = cut(tree / "torch/csrc/distributed/c10d/init.cpp", "      .def(py::pickle(", ",\n          [](const py::tuple&")
-        chosen = cut(tree / "torch/csrc/utils/python_arg_parser.cpp", "  py::object args = (val == nullptr)", ";")
+        state = cut(
+            tree / "torch/csrc/distributed/c10d/init.cpp",
+            "      .def(py::pickle(",
+            ",\n          [](const py::tuple&",
+        )
+        chosen = cut(
+            tree / "torch/csrc/utils/python_arg_parser.cpp", "  py::object args = (val == nullptr)", ";"
+        )
         return {
-            "operation": f"auto one = {operation} {{\n  if (op_name.empty()) return py::make_tuple(py::none(), py::none());\n"
+            "operation": f"auto one = {operation} {{\n"
+            "  if (op_name.empty()) return py::make_tuple(py::none(), py::none());\n"
             "  py::list overload_names;\n  auto func = py::cpp_function([] {});\n"
             "  return py::make_tuple(func, overload_names);\n};\n",
             "packet": f"auto one = {packet}\n}};\n",
@@ -385,7 +326,8 @@ def test_aten_config_names_no_folder_of_the_build(
         inside(sysroot, tree, ["cmake", "-P", "/w/write.cmake"], tmp_path)
         assert "/src/" not in (folder / "ATenConfig.cmake").read_text()
         (tmp_path / "read.cmake").write_text(
-            'include(/w/torch/share/cmake/ATen/ATenConfig.cmake)\nmessage("RESULT ${ATEN_INCLUDE_DIR} ${ATEN_LIBRARIES}")\n'
+            "include(/w/torch/share/cmake/ATen/ATenConfig.cmake)\n"
+            'message("RESULT ${ATEN_INCLUDE_DIR} ${ATEN_LIBRARIES}")\n'
         )
         assert "RESULT /w/torch/include torch" in inside(
             sysroot, tree, ["cmake", "-P", "/w/read.cmake"], tmp_path
