@@ -117,6 +117,25 @@ def test_meter_measures_children(tmp_path: Path, logs: Path) -> None:
     assert meter.usage.attempts == 1
 
 
+def test_meter_counts_what_nobody_waited_for(tmp_path: Path, logs: Path) -> None:
+    """As bubblewrap does: it ends when its program has told its exit code, and leaves it to the system."""
+    orphan = """
+import os, time
+told, tell = os.pipe()
+if os.fork() == 0:
+    while time.process_time() < 2:
+        pass
+    os._exit(0)
+os.close(tell)
+os.read(told, 1)
+os._exit(0)
+"""
+    with Meter(tmp_path / "note") as meter, StepLog(logs, "s") as log:
+        call([sys.executable, "-c", orphan], log=log, what="it")
+    # The kernel gives a tenth of a second: starting Python. The last look is at most a second old.
+    assert 0.8 <= meter.usage.cpu_s < 20
+
+
 def test_meter_adds_what_killed_attempts_have_cost(tmp_path: Path) -> None:
     note = tmp_path / "note"
     note.write_text(json.dumps({"wall_s": 100.0, "cpu_s": 150.0, "peak_bytes": 7_000_000_000, "attempts": 2}))
