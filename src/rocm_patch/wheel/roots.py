@@ -120,7 +120,8 @@ def install_and_run(
     house = folder / "wheels"
     house.mkdir(parents=True)
     for wheel in wheels:
-        (house / wheel.name).hardlink_to(wheel)
+        # Copied: what a link leads to is not in the root, and dist/ may lie on another file system.
+        shutil.copyfile(wheel, house / wheel.name)
     (folder / "venv").mkdir()
     binds = [Bind(folder / "venv", "/venv"), Bind(house, "/wheels", "ro")]
     if opt is not None:

@@ -361,6 +361,22 @@ def test_cholesky_and_least_squares_reach_hipsolver(
     needs(reach, patched, without(16))
 
 
+def test_nonzero_static_of_nothing_divides_by_nothing(
+    patched: Path, without: Without, tmp_path: Path
+) -> None:
+    def decides(tree: Path) -> None:
+        source = cut(
+            tree / "aten/src/ATen/native/cuda/Nonzero.cu", "void nonzero_static_cuda_out_impl(", "\n}\n"
+        )
+        guard = cut_text(source, "  if (out.numel() == 0) return;", "  // we need to allocate")
+        grid = cut_text(source, "  constexpr int BLOCK_THREADS", "  auto& allocator")
+        (tmp_path / "guard.inc").write_text(guard)
+        (tmp_path / "grid.inc").write_text(grid)
+        assert answer(compiled(tmp_path, "nonzero_static")) == "launch 13\nfilled 5\n"
+
+    needs(decides, patched, without(17))
+
+
 def test_series_passes_its_own_check(pristine: Path) -> None:
     folder = load_series("pytorch", VERSION).folder
     findings = check(folder, VERSION, root=data_root(), tree=pristine)
