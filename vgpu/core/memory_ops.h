@@ -171,6 +171,21 @@ VGPU_INLINE u32 merge(u32 old, u32 value) {
 
 typedef u32 Quad __attribute__((vector_size(16)));
 
+// Keeps an access in one piece: a compiler takes a vector that is only picked to pieces, or put together
+// from pieces, apart into one access for each piece (gcc's forwprop does).
+VGPU_INLINE Quad whole(Quad v) {
+#if defined(__x86_64__)
+    asm("" : "+x"(v));
+#elif defined(__aarch64__)
+    asm("" : "+w"(v));
+#endif
+    return v;
+}
+VGPU_INLINE u64 whole(u64 v) {
+    asm("" : "+r"(v));
+    return v;
+}
+
 // Loads one element of a lane to registers r[0], r[lanes], ... Two and four dwords are one
 // access, as on the card: workgroups that wait on each other pass a flag and its value in one.
 template <Element E, u32 N, Part P>
@@ -178,12 +193,14 @@ VGPU_INLINE void load_lane(u32* r, u32 lanes, const u8* p) {
     if constexpr (E == Element::Words && N == 4) {
         Quad v;
         std::memcpy(&v, p, 16);
+        v = whole(v);
         for (u32 k = 0; k < 4; ++k) r[k * lanes] = v[k];
     } else if constexpr (E == Element::Words) {
         u32 k = 0;
         for (; k + 2 <= N; k += 2) {
             u64 v;
             std::memcpy(&v, p + 4 * k, 8);
+            v = whole(v);
             r[k * lanes] = static_cast<u32>(v);
             r[(k + 1) * lanes] = static_cast<u32>(v >> 32);
         }
@@ -199,12 +216,12 @@ VGPU_INLINE void load_lane(u32* r, u32 lanes, const u8* p) {
 template <Element E, u32 N, Part P>
 VGPU_INLINE void store_lane(const u32* r, u32 lanes, u8* p) {
     if constexpr (E == Element::Words && N == 4) {
-        const Quad v = {r[0], r[lanes], r[2 * lanes], r[3 * lanes]};
+        const Quad v = whole(Quad{r[0], r[lanes], r[2 * lanes], r[3 * lanes]});
         std::memcpy(p, &v, 16);
     } else if constexpr (E == Element::Words) {
         u32 k = 0;
         for (; k + 2 <= N; k += 2) {
-            const u64 v = r[k * lanes] | u64{r[(k + 1) * lanes]} << 32;
+            const u64 v = whole(r[k * lanes] | u64{r[(k + 1) * lanes]} << 32);
             std::memcpy(p + 4 * k, &v, 8);
         }
         for (; k < N; ++k) {
