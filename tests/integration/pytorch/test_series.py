@@ -8,6 +8,7 @@ source and compiled against stubs (harness/), so that no torch has to be built f
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -299,7 +300,7 @@ def test_tuples_of_pybind11_3_have_one_type(
 
     around = (HERE / "harness" / "tuples.h").read_text()
 
-    def compiles(tree: Path, name: str) -> None:
+    def compiles(name: str, tree: Path) -> None:
         (tmp_path / "probe.cpp").write_text(around + places(tree)[name])
         argv = [CLANG, "--gcc-install-dir=/usr/lib/gcc/x86_64-linux-gnu/13", "-std=c++17", "-fsyntax-only",
                 "-I/usr/include/python3.13", "/w/probe.cpp"]  # fmt: skip
@@ -307,7 +308,7 @@ def test_tuples_of_pybind11_3_have_one_type(
 
     bare = without(14)
     for name in places(patched):
-        needs(lambda tree, name=name: compiles(tree, name), patched, bare)
+        needs(partial(compiles, name), patched, bare)
 
 
 def test_aten_config_names_no_folder_of_the_build(
