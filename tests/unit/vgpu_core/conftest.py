@@ -21,7 +21,7 @@ settings.load_profile("vgpu_core")
 
 ROOT = Path(__file__).parents[3]
 #: The C++ tests of vgpu/core; test_vgpu_core_native.py runs them.
-NATIVE_TESTS = ("handlers", "engine", "code_cache", "strict", "races", "hazards")
+NATIVE_TESTS = ("handlers", "engine", "code_cache", "strict", "races", "hazards", "whole_access")
 
 
 def build(target: Path) -> None:
