@@ -1,8 +1,6 @@
 // The decoder: machine words of gfx1010 to Inst. One function an encoding, each beside its field layout (RDNA1 ISA
 // manual, chapter "Microcode formats"); everything that differs from instruction to instruction is in the table.
-#include <algorithm>
-#include <bit>
-
+#include "image_size.h"
 #include "operand_reader.h"
 
 namespace vgpu::isa {
@@ -488,30 +486,6 @@ private:
         }
     }
 
-    // Dwords of an image address (RDNA1 ISA manual, "Image Address VGPRs"; LLVM: AMDGPU::getAddrSizeMIMGOp).
-    static unsigned image_address_dwords(const Row& r, const ImageDim& dim, bool a16) {
-        const unsigned components = (r.has(IMGNOCOORD) ? 0U : dim.coordinates) + (r.has(IMGMIP) ? 1U : 0U);
-        const unsigned arguments = (r.has(IMGARG1) ? 1U : 0U) + (r.has(IMGARG2) ? 2U : 0U);
-        // 16-bit gradients are packed for each direction on its own.
-        const unsigned gradients = !r.has(IMGGRAD) ? 0U
-                                   : r.has(IMGG16) ? (dim.gradients / 2U + 1U) / 2U * 2U
-                                                   : dim.gradients;
-        return arguments + gradients + (a16 ? (components + 1U) / 2U : components);
-    }
-
-    // The most dwords that an address of this instruction may have. Only image_load and its like take the
-    // multisampled arrays' fourth coordinate.
-    static unsigned image_address_limit(const Row& r) {
-        return r.has(IMGSAMPLE) ? image_address_dwords(r, image_dims[2], false) : 4U;
-    }
-
-    // Dwords of an image's data: a component each (two with d16), and one more for tfe's status.
-    unsigned image_data_dwords(const Row& r) const {
-        const unsigned asked = static_cast<unsigned>(std::popcount(in_.dmask));
-        const unsigned components = r.has(IMGGATHER) ? 4U : std::max(asked, 1U);
-        return (in_.d16 ? (components + 1U) / 2U : components) + (in_.tfe ? 1U : 0U);
-    }
-
     // The address registers: one behind the other, or (NSA) each named by a byte of up to three words more.
     void image_address(const Row& r, unsigned first, unsigned words) {
         const unsigned count = image_address_dwords(r, image_dims[in_.dim], in_.a16);
@@ -560,7 +534,7 @@ private:
         if (in_.d16 && !r->has(IMGD16)) {
             illegal();
         }
-        const unsigned data = image_data_dwords(*r), vdata = bits(w1, 8, 8);
+        const unsigned data = image_data_dwords(*r, in_), vdata = bits(w1, 8, 8);
         if (r->dst != Ty::_ && (!r->has(ATOMIC) || in_.glc)) {
             in_.dst = vgpr(vdata, r->dst, data);
         }
