@@ -12,11 +12,14 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+import yaml
+from pydantic import Field, ValidationError, model_validator
 
 from rocm_patch.components.buildfile import Strict, fill
-from rocm_patch.errors import MissingToolError, SysrootError, UsageError
+from rocm_patch.errors import DataError, MissingToolError, SysrootError, UsageError
+from rocm_patch.paths import data_root
 from rocm_patch.pipeline.digest import Input, Named, Text
 from rocm_patch.pipeline.engine import StepRun
 from rocm_patch.pipeline.sdk import Sdk, digest
@@ -55,15 +58,37 @@ class Need(Strict):
 class Elsewhere(Strict):
     """Settings over the sysroot's. `rocm` is the release that the SDK must hold, such as 6.4.
 
+    `common` names a file of build/needs/, whose needs stand before the component's own.
     `licensed` are files whose packages are compiled into a wheel, in place of its static_packages.
     """
 
     rocm: str
+    common: str | None = None
     environment: dict[str, str] = Field(default_factory=dict)
     cmake: dict[str, str] = Field(default_factory=dict)
     needs: tuple[Need, ...]
     layouts: tuple[str, ...] = ()
     licensed: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _with_common(self) -> Elsewhere:
+        """Put the common needs first. DataError where their file is not usable."""
+        if self.common is None:
+            return self
+        return self.model_copy(update={"common": None, "needs": (*_common(self.common), *self.needs)})
+
+
+class _Common(Strict):
+    schema_version: Literal[1] = Field(alias="schema")
+    needs: tuple[Need, ...]
+
+
+def _common(name: str) -> tuple[Need, ...]:
+    path = data_root() / "build" / "needs" / f"{name}.yml"
+    try:
+        return _Common.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).needs
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        raise DataError(f"{path} is not usable", cause=str(error), step="restore it from git") from error
 
 
 def chosen(elsewhere: Elsewhere | None, kind: str, what: str) -> Elsewhere | None:
