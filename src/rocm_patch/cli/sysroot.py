@@ -30,7 +30,7 @@ from rich.progress import (
 from rocm_patch import commands
 from rocm_patch.environment import survey_commands, survey_files
 from rocm_patch.errors import SysrootError, UsageError
-from rocm_patch.pipeline.sdk import HostSdk, Sdk, SysrootSdk, sdk_of
+from rocm_patch.pipeline.sdk import Sdk, sdk_of
 from rocm_patch.sources.fetch import plan
 from rocm_patch.sources.settings import load_settings
 from rocm_patch.sources.store import ObjectStore
@@ -163,10 +163,8 @@ def update_lock_command(name: str, archive: str | None, *, dry_run: bool) -> Non
 def describe_command(sdk: str) -> None:
     """Say which compilers, HIP, libraries and Pythons an environment holds, as JSON."""
     chosen = sdk_of(sdk)
-    if isinstance(chosen, SysrootSdk):
-        found = survey_files(Sysroot.open(chosen.lock).path, chosen.rocm_path)
-    elif isinstance(chosen, HostSdk):
-        found = survey_files(Path("/"), chosen.rocm_path)
+    if chosen.files is not None:
+        found = survey_files(chosen.files, chosen.rocm_path)
     else:
         found = survey_commands(lambda argv: _output(chosen, argv), chosen.rocm_path, chosen.llvm_bin)
     click.echo(json.dumps({"sdk": sdk, **found}, indent=1))

@@ -132,8 +132,7 @@ def finish_command(
             tools=tools,
         )
         place = Path(scratch) / "work"
-        copies = Path(scratch) / "sdk-files" if sdk.kind == "container" else None
-        inside = Inside(sdk, copies=copies)
+        inside = Inside(sdk, copies=Path(scratch) / "sdk-files")
         made = finish(file, out, given, inside=inside, table=load_table(name), scratch=place)
     click.echo(str(made))
 

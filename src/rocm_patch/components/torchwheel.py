@@ -20,6 +20,8 @@ from rocm_patch.wheel.inside import Inside
 from rocm_patch.wheel.sbom import Part, Subject
 from rocm_patch.wheel.table import load_table
 
+#: For the files of an image, in the step's scratch; gone with it.
+_COPIES = "sdk-files"
 _FLAGS = ("LDFLAGS", "CXXFLAGS", "CFLAGS")
 
 
@@ -36,7 +38,7 @@ def make_deps(
 
     `mounts` and `env` bring the compiler launcher.
     """
-    inside = Inside(sdk, run.call, _copies(run, sdk))
+    inside = Inside(sdk, run.call, run.scratch / _COPIES)
     folder = run.scratch / "deps"
     folder.mkdir()
     above = deps.make_stubs(inside, folder, load_table(settings.wheel.table))
@@ -64,7 +66,7 @@ def finish_wheel(
 
     `licensed` are files of the SDK whose packages are compiled in, besides build.yml's static_packages.
     """
-    inside = Inside(sdk, run.call, _copies(run, sdk))
+    inside = Inside(sdk, run.call, run.scratch / _COPIES)
     wheel = settings.wheel
     table = load_table(wheel.table)
     found = fetch_all(items, cache=ObjectStore(), layout=settings.layout)
@@ -105,11 +107,6 @@ def finish_wheel(
         more_folders=folders,
     )  # fmt: skip
     return made
-
-
-def _copies(run: StepRun, sdk: Sdk) -> Path | None:
-    """Give the folder for files of an image; what it holds is gone with the step."""
-    return run.scratch / "sdk-files" if sdk.kind == "container" else None
 
 
 def _licence(name: str) -> str:

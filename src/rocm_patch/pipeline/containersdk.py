@@ -34,6 +34,8 @@ class ContainerSdk:
     llvm_bin: str = "/opt/rocm/lib/llvm/bin"
 
     kind = "container"
+    files = None
+    packages = None
 
     @property
     def lib_folders(self) -> Sequence[str]:

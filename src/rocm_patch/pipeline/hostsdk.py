@@ -34,6 +34,8 @@ class HostSdk:
     tools: Sequence[str] = ()
 
     kind = "host"
+    files = Path("/")
+    packages = None
 
     @property
     def rocm_path(self) -> str:

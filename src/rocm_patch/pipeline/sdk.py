@@ -41,6 +41,16 @@ class SysrootSdk:
     kind = "sysroot"
     lib_folders = (*SYSTEM_LIBRARIES, "/usr/lib/llvm-21/lib")
 
+    @property
+    def files(self) -> Path:
+        """Give the root. SysrootError where it is not made."""
+        return Sysroot.open(self.lock).path
+
+    @property
+    def packages(self) -> Lock:
+        """Give the root's lock."""
+        return load_lock(self.lock) if self.lock else load_lock()
+
     def describe(self) -> Mapping[str, str]:
         """Give the lock's hash; a root named by $ROCM_PATCH_SYSROOT is described by its package list."""
         override = os.environ.get("ROCM_PATCH_SYSROOT")
@@ -53,7 +63,7 @@ class SysrootSdk:
                     step="unset ROCM_PATCH_SYSROOT",
                 )
             return {"kind": "sysroot", "packages": read_digest(status)}
-        return {"kind": "sysroot", "lock": self._lock().digest}
+        return {"kind": "sysroot", "lock": self.packages.digest}
 
     def seen(self, mount: Mount) -> str:
         """Give the path inside."""
@@ -63,7 +73,7 @@ class SysrootSdk:
         """Say what making the root would fetch and take; nothing where it is made."""
         if os.environ.get("ROCM_PATCH_SYSROOT") or self._made():
             return Estimate()
-        lock = self._lock()
+        lock = self.packages
         # Packages unpack to about four times their size, and are kept.
         return Estimate(fetch=lock.size, disk=5 * lock.size, seconds=120)
 
@@ -75,13 +85,10 @@ class SysrootSdk:
         def report(step: str, fraction: float) -> None:
             say(f"sysroot: {step} {fraction:.0%}")
 
-        create(self._lock(), report=report, on_wait=lambda: say("sysroot: another run makes it; waiting"))
-
-    def _lock(self) -> Lock:
-        return load_lock(self.lock) if self.lock else load_lock()
+        create(self.packages, report=report, on_wait=lambda: say("sysroot: another run makes it; waiting"))
 
     def _made(self) -> bool:
-        return (sysroots_folder() / root_key(self._lock()) / RECORD).is_file()
+        return (sysroots_folder() / root_key(self.packages) / RECORD).is_file()
 
     def command(
         self, argv: Sequence[str], *, mounts: Sequence[Mount], env: Mapping[str, str], cwd: str

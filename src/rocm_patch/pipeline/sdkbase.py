@@ -13,6 +13,7 @@ import attrs
 
 from rocm_patch.pipeline.digest import text_digest
 from rocm_patch.pipeline.model import Estimate
+from rocm_patch.sysroot import Lock
 
 
 @attrs.frozen
@@ -45,6 +46,19 @@ class Sdk(Protocol):
     @property
     def lib_folders(self) -> Sequence[str]:
         """Give the folders of libraries, by their paths inside, in the order in which they are searched."""
+        ...
+
+    @property
+    def files(self) -> Path | None:
+        """Give the folder of this machine below which its files lie; None where they are not here.
+
+        SysrootError where they should be and are not.
+        """
+        ...
+
+    @property
+    def packages(self) -> Lock | None:
+        """Give the lock that names every package in it; None where it has to be looked at."""
         ...
 
     @property

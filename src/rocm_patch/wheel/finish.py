@@ -54,9 +54,8 @@ def finish(wheel: Path, out: Path, given: Given, *, inside: Inside, table: Table
     # Not stripped again: Debian's libraries are, and strip may break what patchelf has moved.
     vendor.set_search_paths(inside, tree, table)
     describe(tree, given, inside.origins(vendor.grafted(tree).values()), table)
-    if inside.copies is not None:
-        # The check that follows looks for symbols in them.
-        inside.bring_libraries((*check.Unpacked(tree, tree, table).rocm, *table.system))
+    # The check that follows looks for symbols in them.
+    inside.bring_libraries((*check.Unpacked(tree, tree, table).rocm, *table.system))
     out.mkdir(parents=True, exist_ok=True)
     made = out / metadata.file_name(dist_info(tree), given.tag)
     pack_wheel(tree, made, epoch=given.subject.epoch)

@@ -12,8 +12,7 @@ import attrs
 
 from rocm_patch import commands
 from rocm_patch.errors import BuildError, UsageError
-from rocm_patch.pipeline.sdk import Mount, Sdk, SysrootSdk
-from rocm_patch.sysroot import Lock, Sysroot, load_lock
+from rocm_patch.pipeline.sdk import Mount, Sdk
 from rocm_patch.wheel.provenance import PACKAGE_LISTS, Origins
 
 _TAIL = 30
@@ -53,7 +52,7 @@ class Inside:
 
     sdk: Sdk
     call: Callable[[Sequence[str]], None] = call_here
-    #: A folder of this machine for copies of an image's files; the other SDKs need none.
+    #: A folder of this machine for copies of an image's files; made where the SDK is one.
     copies: Path | None = None
 
     def run(
@@ -68,10 +67,8 @@ class Inside:
 
         UsageError for an image where there is no folder for copies.
         """
-        if isinstance(self.sdk, SysrootSdk):
-            return Sysroot.open(self.sdk.lock).path
-        if self.sdk.kind == "host":
-            return Path("/")
+        if self.sdk.files is not None:
+            return self.sdk.files
         if self.copies is None:
             raise UsageError(
                 "the files of an image are not on this machine",
@@ -91,7 +88,7 @@ class Inside:
 
         Patterns that match no file are left out. Of another SDK everything is there. BuildError.
         """
-        if self.sdk.kind == "container":
+        if self.sdk.files is None:
             mount = Mount(self.root, "/copies", write=True)
             words = [self.sdk.seen(mount), self.sdk.rocm_path, *patterns]
             self.run(["sh", "-c", _BRING, "bring", *words], mounts=[mount])
@@ -104,12 +101,4 @@ class Inside:
         """Give what knows the packages of the SDK's files; `libraries` are the file names of interest."""
         self.bring((*PACKAGE_LISTS, f"{self.sdk.rocm_path}/share/doc/*/*"))
         self.bring_libraries(libraries)
-        lock = self.lock if isinstance(self.sdk, SysrootSdk) else None
-        return Origins(self.root, lock, self.library_folders)
-
-    @property
-    def lock(self) -> Lock:
-        """Give the lock of the sysroot: the packages with their hashes."""
-        if isinstance(self.sdk, SysrootSdk) and self.sdk.lock:
-            return load_lock(self.sdk.lock)
-        return load_lock()
+        return Origins(self.root, self.sdk.packages, self.library_folders)

@@ -65,10 +65,9 @@ def graft(
         "--no-update-tags", "-z", "0", "-w", f"{seen}/out", *excludes, f"{seen}/in/{name}",
     ]  # fmt: skip
     path = ":".join(f"{seen_tools}/{tool.stem}" for tool in tools)
-    env = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
-    if inside.sdk.kind != "sysroot":
-        # Debian's ROCm lies where ld.so looks by itself, AMD's does not.
-        env["LD_LIBRARY_PATH"] = ":".join(inside.sdk.lib_folders)
+    # Debian's ROCm lies where ld.so looks by itself, AMD's does not.
+    libraries = ":".join(inside.sdk.lib_folders)
+    env = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "LD_LIBRARY_PATH": libraries}
     inside.run(argv, mounts=mounts, env=env)
     made = sorted((scratch / "out").glob("*.whl"))
     # auditwheel writes nothing where there is nothing to vendor.

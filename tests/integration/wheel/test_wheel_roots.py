@@ -13,6 +13,7 @@ import pytest
 from rocm_patch.paths import dist_root
 from rocm_patch.sources import ObjectStore, fetch_all, load_recipe
 from rocm_patch.sources.model import wheels_for
+from rocm_patch.sysroot import load_lock
 from rocm_patch.wheel.inside import Inside
 from rocm_patch.wheel.roots import amd_folder, bare_lock, install_and_run, make_root
 from rocm_patch.wheel.table import load_table
@@ -50,10 +51,8 @@ def opt(inside: Inside, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("place", ["debian", "opt"])
-def test_imports(
-    place: str, inside: Inside, finished: Path, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    lock = bare_lock(inside.lock, rocm=place == "debian")
+def test_imports(place: str, finished: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    lock = bare_lock(load_lock(), rocm=place == "debian")
     # libamd-comgr3 depends on clang's own headers, which it compiles with at run time.
     dev = {package.name for package in lock.packages if package.name.endswith("-dev")}
     assert dev <= ({"libclang-common-21-dev"} if place == "debian" else set())
