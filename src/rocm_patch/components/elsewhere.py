@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from rocm_patch.components.buildfile import Strict, fill
 from rocm_patch.errors import DataError, MissingToolError, SysrootError, UsageError
@@ -70,13 +70,6 @@ class Elsewhere(Strict):
     layouts: tuple[str, ...] = ()
     licensed: tuple[str, ...] = ()
 
-    @model_validator(mode="after")
-    def _with_common(self) -> Elsewhere:
-        """Put the common needs first. DataError where their file is not usable."""
-        if self.common is None:
-            return self
-        return self.model_copy(update={"common": None, "needs": (*_common(self.common), *self.needs)})
-
 
 class _Common(Strict):
     schema_version: Literal[1] = Field(alias="schema")
@@ -92,7 +85,10 @@ def _common(name: str) -> tuple[Need, ...]:
 
 
 def chosen(elsewhere: Elsewhere | None, kind: str, what: str) -> Elsewhere | None:
-    """Give what holds in a kind of SDK; None in the sysroot. UsageError where nothing is said of it."""
+    """Give what holds in a kind of SDK, common needs first; None in the sysroot.
+
+    UsageError where nothing is said of it, DataError where the file of common needs is not usable.
+    """
     if kind == "sysroot":
         return None
     if elsewhere is None:
@@ -101,7 +97,11 @@ def chosen(elsewhere: Elsewhere | None, kind: str, what: str) -> Elsewhere | Non
             cause="recipes/*/build.yml has no `elsewhere` for it",
             step="build it with --sdk sysroot, or add `elsewhere` as recipes/pytorch/build.yml has it",
         )
-    return elsewhere
+    if elsewhere.common is None:
+        return elsewhere
+    return elsewhere.model_copy(
+        update={"common": None, "needs": (*_common(elsewhere.common), *elsewhere.needs)}
+    )
 
 
 def sdk_inputs(sdk: Sdk, elsewhere: Elsewhere | None) -> dict[str, Input]:
