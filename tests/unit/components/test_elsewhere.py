@@ -206,3 +206,13 @@ def test_pytorch_is_planned_up_to_the_wheel_elsewhere(rocm: Path, tmp_path: Path
     assert environment["CFLAGS"] == "--gcc-install-dir=/usr/lib/gcc/x/13 -ffile-prefix-map=/src/="
     assert environment["PATH"] == f"/tools/bin:/pyenv/bin:{rocm}/bin:/usr/bin:/bin"
     assert Mount(tmp_path / "headers/rocprim", f"{rocm}/include/rocprim") in build.mounts
+
+
+@pytest.mark.parametrize(("component", "version"), [("rocblas", "6.4.4"), ("miopen", "6.4.3")])
+def test_common_needs_stand_before_the_components_own(component: str, version: str) -> None:
+    own = load_library(component, version).elsewhere
+    there = chosen(own, "host", component)
+    assert own is not None
+    assert there is not None
+    assert there.needs[-len(own.needs) :] == own.needs
+    assert {"rocm-llvm", "hipcc", "g++-13"} <= {need.package for need in there.needs[: -len(own.needs)]}
