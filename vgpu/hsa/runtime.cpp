@@ -283,11 +283,6 @@ abi::Status Runtime::destroy_queue(abi::Queue* queue) {
         gone = std::move(found->second);
         queues_.erase(found);
     }
-    if (state().owner != getpid()) {
-        // The child of a fork has the queue but not its thread: waiting for that would never end.
-        static_cast<void>(gone.release());
-        return abi::STATUS_SUCCESS;
-    }
     abi::AmdQueue* amd = gone->amd();
     void* ring = gone->ring();
     SignalSlot* doorbell = gone->doorbell();
