@@ -70,6 +70,13 @@ def build_miopen_gfx1010(session: nox.Session) -> None:
     session.run("python", "-m", "rocm_patch", "build", "miopen", "6.4.3", *session.posargs, env=SOURCE)
 
 
+@nox.session(name="build-rocsolver-gfx1010")
+def build_rocsolver_gfx1010(session: nox.Session) -> None:
+    """Build rocSOLVER whose kernels for small matrices keep order on wave32."""
+    _install(session)
+    session.run("python", "-m", "rocm_patch", "build", "rocsolver", "6.4.3", *session.posargs, env=SOURCE)
+
+
 @nox.session
 def package(session: nox.Session) -> None:
     """Make .deb and .rpm packages of dist/; the arguments are `package all`'s, such as --stock FILE."""

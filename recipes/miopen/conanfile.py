@@ -1,4 +1,4 @@
-"""MIOpen as a Conan package. The steps are rocm_patch.components.miopen's."""
+"""MIOpen as a Conan package. The steps are rocm_patch.components.plain's."""
 
 from conan import ConanFile
 

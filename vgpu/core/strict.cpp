@@ -35,9 +35,14 @@ bool returns_in_order(const Inst& inst) {
 
 // Copies and spills may carry a value that nobody set and nobody will use; a compiler
 // emits them for undefined values. So do instructions that keep part of the destination.
+// A mask of lanes means nothing where EXEC is 0: the first merge into one may take what was in the register.
 bool may_carry_unset(const Inst& inst) {
     if (inst.has(isa::DSTSRC) || (inst.has(isa::STORE) && inst.row().fmt == Fmt::MUBUF)) return true;
     switch (inst.op) {
+        case Op::s_or_b32:
+        case Op::s_or_b64:
+        case Op::s_andn2_b32:
+        case Op::s_andn2_b64: return inst.src[1].is(Kind::exec);
         case Op::v_mov_b32:
         case Op::v_cndmask_b32:
         case Op::v_writelane_b32:

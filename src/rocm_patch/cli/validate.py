@@ -19,6 +19,7 @@ from rocm_patch.errors import UsageError
 from rocm_patch.sysroot import Sysroot
 from rocm_patch.validate import history
 from rocm_patch.validate.explain import explain
+from rocm_patch.validate.libraries import find_libraries, open_libraries
 from rocm_patch.validate.model import Result, Run
 from rocm_patch.validate.page import write_page
 from rocm_patch.validate.report import write_json, write_junit
@@ -103,6 +104,14 @@ SHOWN = 20
     help="The wheel (--virtual). Default: the newest torch for gfx10 in dist/.",
 )
 @click.option(
+    "--library",
+    "libraries",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A library's archive to test the wheel with (--virtual). Default: every whole one in dist/.",
+)
+@click.option("--stock", is_flag=True, help="Test with the sysroot's libraries alone (--virtual).")
+@click.option(
     "--devices", type=click.IntRange(1, 16), default=1, show_default=True, help="Virtual cards (--virtual)."
 )
 @click.option(
@@ -110,6 +119,9 @@ SHOWN = 20
     default=None,
     metavar="DEFECT",
     help="Plant a defect in the virtual card: the suite must then fail.",
+)
+@click.option(
+    "--strict", is_flag=True, help="With the virtual card's checks: races, unset reads (--virtual)."
 )
 @click.option("--bench", is_flag=True, help="Also measure throughput and judge it by the history.")
 @click.option(
@@ -133,8 +145,11 @@ def validate(
     mutate: str | None,
     virtual: bool,
     wheel: Path | None,
+    libraries: tuple[Path, ...],
+    stock: bool,
     devices: int,
     inject: str | None,
+    strict: bool,
     bench: bool,
     history_file: Path | None,
 ) -> None:
@@ -154,9 +169,14 @@ def validate(
     command = Command(python, (suite or _suite()).resolve(), options, threads)
     facts: dict[str, str] = {}
     if virtual:
-        command, facts = _virtual(command, wheel, devices, inject, folder, console)
-    elif wheel is not None or inject is not None or devices != 1:
-        raise UsageError("--wheel, --devices and --inject are for the virtual card", step="add --virtual")
+        cards = VgpuSettings(devices=devices, inject=inject, strict=strict)
+        archives = [] if stock else find_libraries(libraries)
+        command, facts = _virtual(command, wheel, archives, cards, folder, console)
+    elif wheel is not None or inject is not None or devices != 1 or libraries or stock or strict:
+        raise UsageError(
+            "--wheel, --library, --stock, --devices, --inject and --strict are for the virtual card",
+            step="add --virtual",
+        )
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -186,6 +206,7 @@ def validate(
         "memory": memory,
         "mutation": mutate,
         "defect": inject,
+        "strict": strict,
     }
     explain(run)
     past = history_file or folder / "history.jsonl"
@@ -201,15 +222,20 @@ def validate(
 
 
 def _virtual(  # noqa: PLR0917  (the options, as they came)
-    command: Command, wheel: Path | None, devices: int, inject: str | None, folder: Path, console: Console
+    command: Command,
+    wheel: Path | None,
+    archives: list[Path],
+    settings: VgpuSettings,
+    folder: Path,
+    console: Console,
 ) -> tuple[VirtualCommand, dict[str, str]]:
     """Give the command that runs the suite in the sysroot, and what the report says of the wheel."""
     chosen = find_wheel(wheel)
-    settings = VgpuSettings(devices=devices, inject=inject)
     library = find_library(lambda line: console.print(escape(line)))
     console.print(NOTICE)
     root = Sysroot.open()
     inside = prepare(chosen, root, lambda line: console.print(escape(line)))
+    libraries = open_libraries(archives, lambda line: console.print(escape(line)))
     scratch = folder / "virtual"
     shutil.rmtree(scratch, ignore_errors=True)
     made = VirtualCommand(
@@ -222,8 +248,10 @@ def _virtual(  # noqa: PLR0917  (the options, as they came)
         library=library,
         settings=settings,
         scratch=scratch,
+        libraries=libraries,
     )
-    return made, {"wheel": chosen.name, "wheel sha256": inside.sha256}
+    ours = {f"library {one.name}": one.sha256 for one in libraries}
+    return made, {"wheel": chosen.name, "wheel sha256": inside.sha256, **ours}
 
 
 def _suite() -> Path:

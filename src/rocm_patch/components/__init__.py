@@ -13,9 +13,10 @@ from rocm_patch.pipeline.model import Component
 
 #: name -> module:class.
 COMPONENTS: dict[str, str] = {
-    "miopen": "rocm_patch.components.miopen:MIOpen",
+    "miopen": "rocm_patch.components.plain:MIOpen",
     "pytorch": "rocm_patch.components.pytorch:PyTorch",
     "rocblas": "rocm_patch.components.rocblas:RocBlas",
+    "rocsolver": "rocm_patch.components.plain:RocSolver",
 }
 
 

@@ -26,6 +26,7 @@ from rocm_patch.wheel.sbom import Part
 _SONAME = re.compile(r"\.so\.\d+$")
 _DEVELOPMENT = re.compile(r"^include/|^lib/(cmake|pkgconfig)/|^share/doc/|^lib/[^/]+\.(so|a)$")
 META = "rocm-patch-{target}"
+_TITLES = {"rocblas": "rocBLAS", "miopen": "MIOpen", "rocsolver": "rocSOLVER"}
 
 
 @attrs.frozen
@@ -220,7 +221,7 @@ def _history(given: Given) -> list[str]:
 
 
 def _title(product: Product) -> str:
-    return {"rocblas": "rocBLAS", "miopen": "MIOpen"}.get(product.component, product.component)
+    return _TITLES.get(product.component, product.component)
 
 
 def _kernel(given: Given, entry: Entry, mark: str) -> Content:

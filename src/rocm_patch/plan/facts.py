@@ -246,6 +246,10 @@ FACTS: dict[str, tuple[str, Give]] = {
         "targets inside librocblas.so; unknown until `plan --targets` has read it",
         _rocblas_code,
     ),
+    "rocsolver.there": (
+        "there is a rocSOLVER",
+        lambda r: any(one.name == "rocsolver" for one in r.libraries),
+    ),
     "torch.builds": ("PyTorchs, as `2.6.0+rocm6.4 rocm`", _torch),
     "torch.own": (
         "one of them is this project's",

@@ -25,6 +25,7 @@ from rocm_patch.index.wheel import IndexedWheel, read_wheel
 from rocm_patch.paths import cache_root, dist_root
 from rocm_patch.sources import ObjectStore, SourceItem, fetch_all, load_recipe, unpack, wheels_for
 from rocm_patch.sysroot import Bind, Sysroot
+from rocm_patch.validate.libraries import Library
 from rocm_patch.validate.workers import Command
 from rocm_patch.vgpu.launch import sysroot_view
 from rocm_patch.vgpu.settings import Settings
@@ -138,6 +139,8 @@ class VirtualCommand(Command):
     settings: Settings = attrs.field(kw_only=True)
     #: Folder for the kernel's files that ROCm looks at, and for the statistics.
     scratch: Path = attrs.field(kw_only=True)
+    #: Libraries of ours, found before the sysroot's.
+    libraries: tuple[Library, ...] = attrs.field(kw_only=True, default=())
     _count: itertools.count[int] = attrs.field(factory=itertools.count, init=False)
 
     def start(self, messages: int, orders: int) -> tuple[list[str], Mapping[str, str], Path]:
@@ -149,8 +152,11 @@ class VirtualCommand(Command):
         stats.mkdir(exist_ok=True)
         settings = attrs.evolve(self.settings, stats=str(stats / f"{number}.json"))
         env = {"HOME": HOME, "PYTHONPATH": SUITE, "PYTHONDONTWRITEBYTECODE": "1", **self.environment}
+        if self.libraries:
+            env["LD_LIBRARY_PATH"] = os.pathsep.join(one.path for one in self.libraries)
         view = sysroot_view(self.library, settings, scratch=kfd, env=env)
-        binds = [*view.binds, *self.inside.binds, Bind(self.suite, SUITE, "ro")]
+        binds = [*view.binds, *self.inside.binds, *(one.bind for one in self.libraries)]
+        binds.append(Bind(self.suite, SUITE, "ro"))
         words = attrs.evolve(self, suite=Path(SUITE)).words(messages, orders)
         return self.root.command(words, binds=binds, env=view.env, cwd=SUITE), os.environ, self.suite
 

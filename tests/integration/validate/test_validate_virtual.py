@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -10,8 +12,10 @@ from tests.integration.vgpu.conftest import library, root
 from tests.unit.validate import suite
 
 from rocm_patch.errors import DataError, UsageError
+from rocm_patch.packaging.product import Origin, describe, write_product
 from rocm_patch.sysroot import Sysroot
-from rocm_patch.validate import virtual
+from rocm_patch.validate import libraries, virtual
+from rocm_patch.validate.libraries import find_libraries, open_libraries
 from rocm_patch.validate.model import Result, Run
 from rocm_patch.validate.runner import Runner, Settings
 from rocm_patch.vgpu.settings import Settings as Cards
@@ -53,6 +57,13 @@ def test_cards():
 def test_a_kernel_of_hip():
     assert torch_probe.fill(0x5A, 100_003) == b"\\x5a" * 100_003
 
+def test_a_library_of_ours():
+    import ctypes
+    library = ctypes.CDLL("libfmt.so.11")
+    ctypes.CDLL("librocm_patch_probe.so.1")
+    mapped = {line.split()[-1] for line in open("/proc/self/maps") if "libfmt" in line}
+    assert mapped == {"/libraries/probe/lib/libfmt.so.11"}
+
 def test_no_network_and_a_home():
     assert os.listdir("/sys/class/net") == ["lo"] if os.path.isdir("/sys/class/net") else True
     open(os.path.expanduser("~/kept"), "w").close()
@@ -64,6 +75,26 @@ def test_crash():
 def test_after():
     assert torch_probe.fill(0x11, 4096) == b"\\x11" * 4096
 """
+
+
+def _product(folder: Path, root: Sysroot, name: str = "probe", part: str = "") -> Path:
+    """Pack a product whose library has the name of one of the sysroot's, and another name besides."""
+    place = folder / "packing" / "product"
+    shutil.rmtree(place, ignore_errors=True)
+    (place / "lib").mkdir(parents=True)
+    (place / "licences").mkdir()
+    (place / "licences/probe").write_text("as the test likes\n", encoding="utf-8")
+    for file in ("libfmt.so.11", "librocm_patch_probe.so.1"):
+        shutil.copyfile(root.path / "usr/lib/x86_64-linux-gnu/libfmt.so.11", place / "lib" / file)
+    source = Origin(name="probe", version="1", sha256="0" * 64)
+    described = describe(
+        place, component=name, version="1", rocm="6.4", layouts=["debian"], targets=["gfx1010"], epoch=0,
+        licence="MIT", sources=[source],
+    )  # fmt: skip
+    write_product(described, place)
+    archive = folder / f"{name}-1-gfx1010{part}.tar.xz"
+    subprocess.run(["tar", "-cJf", archive, "-C", place.parent, "product"], check=True)
+    return archive
 
 
 def _wheel(folder: Path, name: str = NAME) -> Path:
@@ -96,6 +127,7 @@ def run(
         library=library,
         settings=Cards(devices=2),
         scratch=folder / "scratch",
+        libraries=open_libraries([_product(folder, root)], print),
     )
     made = Runner(command, folder, Settings(jobs=1, test_limit=120), _ignore).run()
     return made, folder / "scratch"
@@ -111,6 +143,7 @@ def test_tests_run_on_the_virtual_cards_and_a_crash_costs_one(run: tuple[Run, Pa
         "test_versions": "passed",
         "test_cards": "passed",
         "test_a_kernel_of_hip": "passed",
+        "test_a_library_of_ours": "passed",
         "test_no_network_and_a_home": "passed",
         "test_crash": "crashed",
         "test_after": "passed",
@@ -142,3 +175,17 @@ def test_without_a_wheel_the_way_to_one_is_named(tmp_path: Path, monkeypatch: py
     older, newer = _wheel(tmp_path), tmp_path / NAME.replace("gfx1010-", "gfx1012-")
     newer.write_bytes(older.read_bytes())
     assert virtual.find_wheel(None) in {older, newer}
+
+
+def test_libraries_of_dist_are_tested_with_unless_they_are_parts(
+    tmp_path: Path, root: Sysroot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(libraries, "dist_root", lambda: tmp_path)
+    assert find_libraries(()) == []
+    whole, part = _product(tmp_path, root), _product(tmp_path, root, part="-kernels-only")
+    assert find_libraries(()) == [whole]
+    assert find_libraries((part,)) == [part]
+    opened = open_libraries([whole], print)
+    assert [one.name for one in opened] == ["probe 1"]
+    with pytest.raises(UsageError, match="two of the libraries are probe"):
+        open_libraries([whole, part], print)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from rocm_patch.cli.build import build as build_command
 from rocm_patch.components import COMPONENTS, default_sdk, load_component
 from rocm_patch.components.libsettings import load_library
-from rocm_patch.components.miopen import MIOpen
+from rocm_patch.components.plain import MIOpen
 from rocm_patch.components.product import write_product
 from rocm_patch.components.rocblas import Build, RocBlas
 from rocm_patch.errors import DataError, SourceError, UsageError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
 from collections.abc import Callable
@@ -94,6 +95,10 @@ def test_card_beside_the_processors_own(plan: Callable[[str], Plan]) -> None:
         ("rx5700xt-ubuntu-24.04-amd-7.2", "preemption-off", "right", "Queue"),
         ("rx5600xt-debian-sid-rocm-patch", "rocblas-kernels", "right", ""),
         ("rx5600xt-debian-sid-rocm-patch", "torch-build", "right", ""),
+        ("rx5600xt-debian-sid-rocm-patch", "rocsolver-order", "right", ""),
+        ("rx5600xt-ubuntu-22.04-amd-6.4", "rocsolver-order", "needed", "33 to 64"),
+        ("w5700-rhel-9-amd-6.4", "rocsolver-order", "needed", "33 to 64"),
+        ("rx5700xt-ubuntu-24.04-amd-7.2", "rocsolver-order", "impossible", "7.2"),
     ],
 )
 def test_states(plan: Callable[[str], Plan], machine: str, rule: str, state: str, word: str) -> None:
@@ -111,7 +116,8 @@ def test_other_cards_need_nothing_of_this_project(plan: Callable[[str], Plan], m
 
 def test_a_plan_names_nobody(plan: Callable[[str], Plan]) -> None:
     for name in kit.names():
-        text = plan(name).model_dump_json()
+        # Digests are chance; three letters of one may be anything.
+        text = re.sub(r'"[0-9a-f]{64}"', "", plan(name).model_dump_json())
         assert "ada" not in text.replace("adapt", ""), name
         assert "0000:0" not in text, name
 

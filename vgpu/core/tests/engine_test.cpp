@@ -48,6 +48,16 @@ constexpr std::uint32_t kUnset[] = {
     0xdc708000, 0x00000201,  // global_store_dword v1, v2, s[0:1]
     0xbf810000,              // s_endpgm
 };
+constexpr std::uint32_t kMaskUnset[] = {
+    0x88161716,  // s_or_b32 s22, s22, s23
+    0xbf810000,  // s_endpgm
+};
+constexpr std::uint32_t kMaskMerge[] = {
+    0x88167e16,  // s_or_b32 s22, s22, exec_lo
+    0x8a177e17,  // s_andn2_b32 s23, s23, exec_lo
+    0x88161716,  // s_or_b32 s22, s22, s23
+    0xbf810000,  // s_endpgm
+};
 constexpr std::uint32_t kLdsunset[] = {
     0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
     0x34020082,              // v_lshlrev_b32_e32 v1, 2, v0
@@ -302,9 +312,12 @@ void strict_findings() {
     Card card(options);
     expect_fault(card, kNowait, Fault::Kind::Strict, "v2 is still being loaded");
     expect_fault(card, kUnset, Fault::Kind::Strict, "v9 was never written");
+    expect_fault(card, kMaskUnset, Fault::Kind::Strict, "s22 was never written");
     expect_fault(card, kLdsunset, Fault::Kind::Strict, "LDS offset 0 was never written");
-    const auto fault = card.run(kReverse, 4, 256);
+    auto fault = card.run(kReverse, 4, 256);
     check(!fault, "strict mode finds nothing in a right kernel", fault ? fault->lines[0] : "");
+    fault = card.run(kMaskMerge);
+    check(!fault, "the first merge into a mask of lanes is no use of what was there", fault ? fault->lines[0] : "");
 }
 
 void planted_defects() {

@@ -1,7 +1,6 @@
-"""MIOpen's steps: the library for cards that Composable Kernel leaves out.
+"""Libraries that are built with the common steps alone: MIOpen and rocSOLVER.
 
-Versions and hashes are in recipes/miopen/conandata.yml, flags in build.yml. What it needs of Debian
-is in the lock rocm-6.4-libraries.
+Versions and hashes are in recipes/<library>/conandata.yml, flags in build.yml, with what is special about one.
 """
 
 from __future__ import annotations
@@ -14,15 +13,17 @@ from rocm_patch.components.packing import delivery_step
 from rocm_patch.pipeline.model import Request, Step
 
 
-class MIOpen:
-    """The component; see rocm_patch.pipeline.model.Component."""
+class PlainLibrary:
+    """Such a component; see rocm_patch.pipeline.model.Component."""
 
-    name = "miopen"
+    name = ""
+    #: The SDK that has what it needs.
+    sdk = "sysroot"
 
     def default_sdk(self, flavour: str) -> str:
-        """Give the lock that has what Debian's own MIOpen is built with."""
+        """Give the same SDK for every flavour: there is one."""
         del flavour
-        return "sysroot:rocm-6.4-libraries"
+        return self.sdk
 
     def steps(self, request: Request, folder: Path) -> Sequence[Step]:
         """Give the steps in order; reads data files only."""
@@ -38,3 +39,16 @@ class MIOpen:
         """Give the archive of the product and the audit's summary."""
         stem = LibraryBuild(request, folder).stem
         return [folder / "delivery" / f"{stem}.tar.xz", *sorted((folder / "audit").glob("*.json"))]
+
+
+class MIOpen(PlainLibrary):
+    """For cards that Composable Kernel leaves out; its lock has what Debian's own is built with."""
+
+    name = "miopen"
+    sdk = "sysroot:rocm-6.4-libraries"
+
+
+class RocSolver(PlainLibrary):
+    """Cholesky, LU, QR and eigenvalues, in order on cards with wavefronts of 32."""
+
+    name = "rocsolver"
