@@ -1,6 +1,6 @@
 """Libraries that are built with the common steps alone: MIOpen and rocSOLVER.
 
-Versions and hashes are in recipes/<library>/conandata.yml, flags in build.yml, with what is special about one.
+Versions and hashes are in recipes/<library>/conandata.yml; flags, and what is special, in build.yml.
 """
 
 from __future__ import annotations
