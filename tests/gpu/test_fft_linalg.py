@@ -13,9 +13,10 @@ import torch
 from suite.device import move, normal
 from suite.guard import gpu_only
 from suite.record import Record
-from suite.tolerance import check
+from suite.tolerance import SIGMAS, check
 
-SIZES = {"slice": (1, 5, 17), "quick": (1, 5, 33, 65), "full": (1, 2, 5, 17, 33, 64, 65, 129, 257)}
+# Up to 32 rows a matrix is one wavefront on RDNA; behind it the waves have to wait for each other.
+SIZES = {"slice": (1, 5, 17, 40), "quick": (1, 5, 33, 40, 65), "full": (1, 2, 5, 17, 33, 64, 65, 129, 257)}
 KINDS = [torch.float32, torch.float64]
 pytestmark = [pytest.mark.quick, pytest.mark.slice]
 
@@ -109,8 +110,11 @@ def test_qr_svd_eigh(dtype: torch.dtype, tier: str, gpu: torch.device, record: R
         check(record, f"Q R {size}", q @ r, a.double(), magnitude=norm, **kind)
         check(record, f"Q^T Q {size}", q.mT @ q, eye, magnitude=2.0, **kind)
         check(record, f"U S V^T {size}", (u * d) @ vh, a.double(), magnitude=8 * norm, **kind)
-        # One-sided Jacobi (cuSOLVER) stops at a tolerance of its own: orthogonal to some 300 eps at size 129.
-        check(record, f"U^T U {size}", u.mT @ u, eye, magnitude=16.0, **kind)
+        # One-sided Jacobi (gesvdj) stops at a tolerance of its own, so its vectors are orthogonal to some multiple of
+        # n * eps and not of its root: cuSOLVER 13 is 4 n eps off at size 257. LAPACK's tests allow 35 (TESTING/svd.in);
+        # this makes the tolerance that.
+        jacobi = 2 * 35 * math.sqrt(size + 3) / SIGMAS
+        check(record, f"U^T U {size}", u.mT @ u, eye, magnitude=jacobi, **kind)
         want = torch.linalg.svdvals(a.double())
         check(record, f"singular values {size}", d, want, magnitude=4 * norm, **kind)
         big = float(s.double().abs().sum(0).max())

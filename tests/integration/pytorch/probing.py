@@ -10,6 +10,9 @@ import pytest
 from tests.integration.pytorch.conftest import HERE
 
 from rocm_patch.sysroot import Bind, Sysroot
+from rocm_patch.vgpu.launch import sysroot_view
+from rocm_patch.vgpu.library import find_library
+from rocm_patch.vgpu.settings import Settings
 
 Check = Callable[[Path], None]
 CLANG = "/usr/lib/llvm-21/bin/clang++"
@@ -54,6 +57,22 @@ def compiled(tmp_path: Path, name: str, *flags: str, source: Path | None = None)
 
 def answer(program: Path, *words: str) -> str:
     return subprocess.run([str(program), *words], check=True, capture_output=True, text=True).stdout
+
+
+def on_virtual_card(
+    sysroot: Sysroot, tree: Path, compile_it: list[str], run_it: list[str], work: Path
+) -> subprocess.CompletedProcess[str]:
+    """Compile a HIP program of harness/ against the source, run it on the virtual card in strict mode."""
+    binds = [Bind(tree, "/src", "ro"), Bind(work, "/w"), Bind(HERE / "harness", "/harness", "ro")]
+    env = {"HIP_CLANG_PATH": str(Path(CLANG).parent)}
+    made = subprocess.run(
+        sysroot.command(compile_it, binds=binds, env=env), capture_output=True, text=True, check=False
+    )
+    assert made.returncode == 0, made.stderr[-4000:]
+    (work / "kfd").mkdir(exist_ok=True)
+    view = sysroot_view(find_library(print), Settings(strict=True), scratch=work / "kfd")
+    command = sysroot.command(run_it, binds=[*view.binds, *binds], env=view.env)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
 
 
 LOAD_HIP = """

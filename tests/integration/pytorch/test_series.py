@@ -24,6 +24,7 @@ from tests.integration.pytorch.probing import (
     inside,
     load_hip,
     needs,
+    on_virtual_card,
 )
 
 from rocm_patch.components.pytorch import PyTorch
@@ -393,3 +394,37 @@ def test_a_changed_source_is_refused(pristine: Path, tmp_path: Path) -> None:
     with pytest.raises(RocmPatchError, match="0001-findhip"):
         apply_series(load_series("pytorch", VERSION), tree)
     assert (tree / "cmake/public/LoadHIP.cmake").read_text() == lines
+
+
+def test_eigenvalues_of_general_matrices_stay_on_the_gpu(
+    sysroot: Sysroot, patched: Path, without: Without, tmp_path: Path
+) -> None:
+    """The host's part is not reached without MAGMA; the kernels are right, and in order by strict mode."""
+
+    def stays(tree: Path) -> None:
+        native = tree / "aten/src/ATen/native"
+        start = "static std::tuple<Tensor&, Tensor&> linalg_eig_out_info("
+        chosen = cut(native / "BatchLinearAlgebra.cpp", start, "\n}\n")
+        order = (
+            r"eig_stays_on_gpu\(input\).*linalg_eig_stub\(input\.device.*return .*linalg_eig_stub\(at::kCPU"
+        )
+        assert re.search(order, chosen, flags=re.DOTALL)
+        source = (native / "cuda/linalg/BatchLinearAlgebra.cpp").read_text()
+        (tmp_path / "linalg.cpp").write_text(re.sub(r"^\s*#\s*include.*$", "", source, flags=re.MULTILINE))
+        argv = ["g++-13", "-E", "-P", "-DUSE_ROCM", "-DUSE_LINALG_SOLVER", "-DAT_ROCM_ENABLED()=1"]
+        argv += ["-DAT_MAGMA_ENABLED()=0", "/w/linalg.cpp"]
+        left = cut_text(inside(sysroot, tree, argv, tmp_path), "void linalg_eig_kernel(", "\n}\n")
+        assert "linalg_eig_general(" in left
+        assert "kCPU" not in left
+        kernels = cut(
+            native / "cuda/EigGeneral.cu", "constexpr int kThreads", "template <typename R>\nvoid decompose("
+        )
+        # A workgroup of two wavefronts still has to wait, and 65 rows are more than its threads.
+        assert "kThreads = 256;" in kernels
+        (tmp_path / "kernels.inc").write_text(kernels.replace("kThreads = 256;", "kThreads = 64;"))
+        argv = ["hipcc", "--offload-arch=gfx1010", "-O3", "-std=c++17", "-I/src", "-I/w"]
+        argv += ["-DC10_USING_CUSTOM_GENERATED_MACROS", "/harness/eig.hip", "-o", "/w/eig"]
+        done = on_virtual_card(sysroot, tree, argv, ["/w/eig"], tmp_path)
+        assert (done.returncode, done.stdout) == (0, "right\n"), done.stdout + done.stderr
+
+    needs(stays, patched, without(18))
