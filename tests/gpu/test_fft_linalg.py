@@ -125,6 +125,41 @@ def test_qr_svd_eigh(dtype: torch.dtype, tier: str, gpu: torch.device, record: R
         check(record, f"eigenvalues {size}", values, want, magnitude=4 * big, **kind)
 
 
+@pytest.mark.skipif(
+    torch.version.hip is None, reason="CUDA's torch hands general matrices to the host by design"
+)
+@pytest.mark.parametrize("dtype", [*KINDS, torch.complex64, torch.complex128], ids=str)
+def test_eig(dtype: torch.dtype, tier: str, gpu: torch.device, record: Record) -> None:
+    for size in SIZES[tier]:
+        real = normal(2, size, size, dtype=torch.float64, seed=8)
+        a = (torch.complex(real, real.roll(1, 0)) if dtype.is_complex else real).to(dtype)
+        with gpu_only():
+            values, vectors = torch.linalg.eig(move(a, gpu))
+            alone = torch.linalg.eigvals(move(a, gpu))
+        values, vectors, wide = (
+            values.cpu().to(torch.complex128),
+            vectors.cpu().to(torch.complex128),
+            a.to(torch.complex128),
+        )
+        # Backward stable: A V = V W up to n eps |A| for vectors of length 1. Conditioning is in none of these.
+        size_of = 8 * math.sqrt(size) * float(torch.linalg.matrix_norm(wide, 2).max())
+        kind = {
+            "length": size,
+            "magnitude": size_of,
+            "eps_dtype": a.real.dtype if dtype.is_complex else dtype,
+        }
+        check(record, f"A V - V W {size}", wide @ vectors, vectors * values.unsqueeze(-2), **kind)
+        check(
+            record,
+            f"|v| {size}",
+            torch.linalg.vector_norm(vectors, dim=-2),
+            torch.ones(2, size, dtype=torch.float64),
+            **kind,
+        )
+        for name, found in (("trace", values), ("trace of eigvals", alone.cpu().to(torch.complex128))):
+            check(record, f"{name} {size}", found.sum(-1), wide.diagonal(0, -2, -1).sum(-1), **kind)
+
+
 def test_batches_and_gradients(gpu: torch.device, record: Record) -> None:
     a = torch.stack([_spd(7, torch.float64, seed) for seed in (1, 2, 3)])
     b = normal(3, 7, 2, dtype=torch.float64, seed=4)
