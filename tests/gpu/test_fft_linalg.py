@@ -116,7 +116,10 @@ def test_qr_svd_eigh(dtype: torch.dtype, tier: str, gpu: torch.device, record: R
         jacobi = 2 * 35 * math.sqrt(size + 3) / SIGMAS
         check(record, f"U^T U {size}", u.mT @ u, eye, magnitude=jacobi, **kind)
         want = torch.linalg.svdvals(a.double())
-        check(record, f"singular values {size}", d, want, magnitude=4 * norm, **kind)
+        # Norms of such vectors: cuSOLVER 13 is 0.8 n eps |A| off at size 257, three of them are allowed.
+        check(
+            record, f"singular values {size}", d, want, magnitude=max(4, math.sqrt(size + 3)) * norm, **kind
+        )
         big = float(s.double().abs().sum(0).max())
         check(
             record, f"V L V^T {size}", (vectors * values) @ vectors.mT, s.double(), magnitude=8 * big, **kind
