@@ -116,16 +116,16 @@ def test_qr_svd_eigh(dtype: torch.dtype, tier: str, gpu: torch.device, record: R
         jacobi = 2 * 35 * math.sqrt(size + 3) / SIGMAS
         check(record, f"U^T U {size}", u.mT @ u, eye, magnitude=jacobi, **kind)
         want = torch.linalg.svdvals(a.double())
-        # Norms of such vectors: cuSOLVER 13 is 0.8 n eps |A| off at size 257, three of them are allowed.
-        check(
-            record, f"singular values {size}", d, want, magnitude=max(4, math.sqrt(size + 3)) * norm, **kind
-        )
+        # cuSOLVER 13's Jacobi is 0.9 to 1.2 n eps |A| off at sizes 129 to 513 (its QR 0.06 to 0.08): three are allowed,
+        # for eigenvalues as well, which it finds in the same way.
+        iterated = max(4, math.sqrt(size + 3))
+        check(record, f"singular values {size}", d, want, magnitude=iterated * norm, **kind)
         big = float(s.double().abs().sum(0).max())
         check(
             record, f"V L V^T {size}", (vectors * values) @ vectors.mT, s.double(), magnitude=8 * big, **kind
         )
         want = torch.linalg.eigvalsh(s.double())
-        check(record, f"eigenvalues {size}", values, want, magnitude=4 * big, **kind)
+        check(record, f"eigenvalues {size}", values, want, magnitude=iterated * big, **kind)
 
 
 @pytest.mark.skipif(
