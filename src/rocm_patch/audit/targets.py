@@ -177,3 +177,9 @@ def known_targets() -> dict[str, GpuTarget]:
             )
         found[target.name] = target
     return found
+
+
+def generic_of(target: str) -> str:
+    """Name the generic target whose code the loader gives to a card as well; itself, where none is known."""
+    known = known_targets().get(target)
+    return known.generic if known is not None else target

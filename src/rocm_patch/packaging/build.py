@@ -93,8 +93,12 @@ def package_all(order: Order, say: Callable[[str], None] = lambda _: None) -> Ou
 
 
 def _products(order: Order) -> list[Path]:
+    """Give the folders, without those that an archive beside them was opened to."""
+    archives = {path.name.partition(".tar")[0] for path in order.dist.glob("*.tar.xz")}
     found = sorted(path.parent for path in (order.dist / PRODUCTS).glob(f"*/{FILE}"))
-    return [path for path in found if not order.only or path.name in order.only]
+    if order.only:
+        return [path for path in found if path.name in order.only]
+    return [path for path in found if path.name not in archives]
 
 
 def _archives(order: Order) -> list[Path]:

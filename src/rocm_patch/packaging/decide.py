@@ -9,6 +9,7 @@ from typing import Literal
 
 import attrs
 
+from rocm_patch.audit.targets import generic_of
 from rocm_patch.packaging.product import Product
 from rocm_patch.packaging.stock import Stock
 
@@ -30,11 +31,12 @@ def decide(stock: Stock, target: str, product: Product | None = None) -> Decisio
     has_kernels = target in stock.kernel_targets
     have = ", ".join(sorted(stock.library_targets)) or "no GPU"
     where = f"{stock.name} {stock.version}"
-    if target not in stock.library_targets:
+    runs = stock.library_targets & {target, generic_of(target)}
+    if not runs:
         reason = f"{where}: its library holds code for {have}, none for {target}"
         return Decision("replacing", reason, has_kernels)
     if product is not None and not any(f"/{target}/" in entry.path for entry in product.of("kernels")):
         reason = f"{where}: what was built has no loose kernels, its changes are in the library itself"
         return Decision("replacing", reason, has_kernels)
     also = f"; the package also has kernels for {target}" if has_kernels else ""
-    return Decision("additive", f"{where}: its library holds {target} code{also}", has_kernels)
+    return Decision("additive", f"{where}: its library holds {min(runs)} code{also}", has_kernels)

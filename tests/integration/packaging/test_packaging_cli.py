@@ -70,6 +70,44 @@ def test_all_makes_a_table_and_says_what_is_left_out(house: House, tmp_path: Pat
         call("all", "--dist", tmp_path, "--layout", "amd", "--stock", house.stocks["miopen.deb"])
 
 
+def test_an_archive_and_the_folder_that_it_was_opened_to_are_one_product(
+    house: House, tmp_path: Path
+) -> None:
+    folder = tmp_path / "products/rocblas-1-gfx1010"
+    shutil.copytree(house.dist / "products/rocblas", folder, symlinks=True)
+    archive = tmp_path / "rocblas-1-gfx1010.tar.xz"
+    pack = [
+        "tar",
+        "-cJf",
+        archive,
+        "--transform=s/^rocblas-1-gfx1010/product/",
+        "-C",
+        folder.parent,
+        folder.name,
+    ]
+    subprocess.run(pack, check=True)
+    words = (
+        "all",
+        "--dist",
+        tmp_path,
+        "--layout",
+        "amd",
+        "--no-lint",
+        "--stock",
+        house.stocks["rocblas.deb"],
+    )
+    assert (
+        call(*words).count(
+            "packages/amd/deb/rocblas-gfx1010-kernels_4.4.0.60400-47~24.04+gfx1010.1_amd64.deb"
+        )
+        == 1
+    )
+    named = call(*words, "--only", folder.name)
+    assert (
+        named.count("packages/amd/deb/rocblas-gfx1010-kernels_4.4.0.60400-47~24.04+gfx1010.1_amd64.deb") == 1
+    )
+
+
 def test_a_remark_that_nobody_explained_fails(house: House) -> None:
     with pytest.raises(PackageError, match="nobody explained"):
         call("lint", house.stocks["miopen.rpm"])

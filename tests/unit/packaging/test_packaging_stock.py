@@ -17,7 +17,7 @@ LIB = "usr/lib/x86_64-linux-gnu"
 
 
 def code(target: str) -> bytes:
-    machine = {"gfx1010": 0x33, "gfx1030": 0x36}[target]
+    machine = {"gfx1010": 0x33, "gfx1030": 0x36, "gfx10-1-generic": 0x52, "gfx10-3-generic": 0x53}[target]
     return make.code_object(make.K(), mach=machine, target=f"amdgcn-amd-amdhsa--{target}")
 
 
@@ -49,6 +49,8 @@ def deb(root: Path, name: str = "librocblas4") -> Path:
     [
         (["gfx1010", "gfx1030"], ["gfx1030"], "additive", False),
         (["gfx1010", "gfx1030"], ["gfx1010", "gfx1030"], "additive", True),
+        (["gfx10-1-generic", "gfx1030"], [], "additive", False),
+        (["gfx10-3-generic"], [], "replacing", False),
         (["gfx1030"], ["gfx1010"], "replacing", True),
         (["gfx1030"], [], "replacing", False),
     ],
