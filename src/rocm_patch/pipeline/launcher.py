@@ -90,15 +90,16 @@ def write_tools(
     link = ["ln", "--symbolic", "--force", f"--target-directory={seen}"]
     argv = ["find", sdk.llvm_bin, "-mindepth", "1", "-maxdepth", "1", "-exec", *link, "{}", "+"]
     run.call(sdk.command(argv, mounts=[mount], env={}, cwd="/"))
-    values = {"@LLVM@": sdk.llvm_bin, "@HIPCC@": shlex.quote(f"{sdk.rocm_path}/bin/hipcc")}
+    values = {"@LLVM@": sdk.llvm_bin, "@HIPCC@": shlex.quote(f"{sdk.rocm_path}/bin/hipcc"), "@TOOLS@": seen}
     values["@LAUNCHER@"] = "" if launcher == "none" else launcher
     for name in ("clang", "clang++"):
         _script(folder / name, "clang", {**values, "@NAME@": name})
     _script(folder / "bin" / "hipcc", "hipcc", values)
     if launcher == "ccache":
         _script(folder / "bin" / "ccache", "ccache", {})
-    entries = {"HIP_HIPCC_EXECUTABLE": f"{seen}/bin/hipcc", **cmake_cache}
-    lines = [f'set({name} "{value}" CACHE STRING "" FORCE)\n' for name, value in entries.items()]
+    _script(folder / "hipcc.cmake", "hipcc.cmake", values)
+    lines = [f'include("{seen}/hipcc.cmake")\n']
+    lines += [f'set({name} "{value}" CACHE STRING "" FORCE)\n' for name, value in cmake_cache.items()]
     if precompile:
         lines += _precompile_lines(folder, seen, precompile)
     atomic_write(folder / "launcher.cmake", "".join(lines).encode())

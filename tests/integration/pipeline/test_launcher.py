@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,19 @@ from rocm_patch.pipeline.sdk import Mount, SysrootSdk
 KERNEL = """\
 #include <hip/hip_runtime.h>
 __global__ void add(float* data) { data[threadIdx.x] += 1.0f; }
+"""
+
+
+#: As PyTorch has it: FindHIP for the compiling, and HIP's own configuration for its libraries.
+PROJECT = """\
+cmake_minimum_required(VERSION 3.20)
+project(toy CXX)
+list(APPEND CMAKE_MODULE_PATH /usr/lib/x86_64-linux-gnu/cmake/hip)
+find_package(HIP MODULE REQUIRED)
+find_package(hip CONFIG REQUIRED)
+message("RESULT ${HIP_HIPCC_EXECUTABLE}")
+set_source_files_properties(add.hip PROPERTIES HIP_SOURCE_PROPERTY_FORMAT 1)
+hip_add_library(toy STATIC add.hip HIPCC_OPTIONS -fPIC --offload-arch=gfx1010)
 """
 
 
@@ -79,7 +93,7 @@ def test_hip_objects_are_cached_and_each_is_compiled_once(
     assert "hip_runtime.h" in (work / "add.hip.o.depend.pre").read_text()
     assert not (work / "add.hip.o.compiled").exists()  # the second call took it up
     launcher = (pipeline.folder / "tools" / "launcher.cmake").read_text()
-    assert re.findall(r"set\((\w+)", launcher) == ["HIP_HIPCC_EXECUTABLE", "SOME"]
+    assert re.findall(r"set\((\w+)", launcher) == ["SOME"]
 
     (work / "stats").unlink()
     (work / "add.hip.o").unlink()
@@ -90,3 +104,44 @@ def test_hip_objects_are_cached_and_each_is_compiled_once(
     assert (work / "add.hip.o").read_bytes() == made
     mark = json.loads((pipeline.state / "compile.mark.json").read_text())
     assert set(mark["body"]["facts"]) == {"-M", "-c"}
+
+
+class FoundHip(Hip):
+    """The same kernel in a CMake project that finds HIP twice over."""
+
+    def compile(self, run: StepRun) -> None:
+        work, cache = run.folder / "work", run.folder / "ccache"
+        for folder in (work, cache):
+            folder.mkdir(exist_ok=True)
+        (work / "add.hip").write_text(KERNEL)
+        (work / "CMakeLists.txt").write_text(PROJECT)
+        mounts = [*tools_mounts(run.folder / "tools", cache), Mount(work, "/w", write=True)]
+        env = launcher_env("ccache", self.sdk, mounts)
+        env |= {"PATH": "/tools/bin:/usr/bin:/bin", "CCACHE_STATSLOG": "/w/stats"}
+        options = [
+            f"-DCMAKE_CXX_COMPILER={self.sdk.llvm_bin}/clang++",
+            "-DCMAKE_PROJECT_TOP_LEVEL_INCLUDES=/tools/launcher.cmake",
+            "-DCMAKE_CXX_FLAGS=--gcc-install-dir=/usr/lib/gcc/x86_64-linux-gnu/13",
+        ]
+        for argv in (["cmake", "-GNinja", "-S", "/w", "-B", "/w/build", "--fresh", *options],
+                     ["cmake", "--build", "/w/build"]):  # fmt: skip
+            run.call(self.sdk.command(argv, mounts=mounts, env=env, cwd="/w"))
+
+
+@pytest.mark.sysroot
+def test_a_hip_that_is_found_twice_still_compiles_through_the_launcher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """hip-config.cmake names another hipcc than the cache, and FindHIP another clang than the environment."""
+    monkeypatch.delenv("ROCM_PATCH_CACHE", raising=False)
+    pipeline = Pipeline(FoundHip(), request(component="hip"), root=tmp_path, reporter=Reporter(io.StringIO()))
+    pipeline.run()
+    work = pipeline.folder / "work"
+    scripts = list((work / "build").rglob("*add.hip.o*.cmake"))
+    assert scripts
+    assert all('HIP_HIPCC_EXECUTABLE "/tools/bin/hipcc"' in one.read_text() for one in scripts)
+    (work / "stats").unlink()
+    (pipeline.state / "compile.mark.json").unlink()
+    shutil.rmtree(work / "build")
+    pipeline.run()
+    assert "add.hip" in read_stats(work / "stats").from_cache
