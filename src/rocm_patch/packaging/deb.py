@@ -92,6 +92,8 @@ def _control(package: Package, root: Path) -> None:
         relations=_relations(package),
     )
     (folder / "control").write_text(text, encoding="utf-8")
+    for name, record in package.link_records.items():
+        (folder / name).write_text(record, encoding="utf-8")
     scripts = [*(["preinst", "postrm"] if package.diverts else [])]
     scripts += ["postinst", "prerm"] if package.python else []
     for name in scripts:

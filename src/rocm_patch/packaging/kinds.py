@@ -95,7 +95,9 @@ def replacing(given: Given) -> Package:
             Relation((f"{one.soname}()(64bit)",)) for one in sonames if one is not None and one.soname
         ]
     package = _package(given, stock.name, summary, text, contents, ldconfig=_searched(given.layout))
-    return attrs.evolve(package, depends_as_is=stock.depends, provides=tuple(provides))
+    return attrs.evolve(
+        package, depends_as_is=stock.depends, provides=tuple(provides), link_records=stock.link_records
+    )
 
 
 def diverting(given: Given) -> Package:

@@ -81,6 +81,8 @@ class Package:
     python: str = ""
     #: Shared libraries in a folder that ldconfig looks into.
     ldconfig: bool = False
+    #: Of .deb only: further control files of a library's package, name -> text.
+    link_records: dict[str, str] = attrs.field(factory=dict)
 
     @property
     def full_version(self) -> str:

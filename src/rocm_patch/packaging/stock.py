@@ -23,6 +23,7 @@ from rocm_patch.packaging import tools
 from rocm_patch.packaging.layout import Component, Format
 
 _QUERY = "%{NAME}\\n%{VERSION}-%{RELEASE}\\n%{ARCH}\\n"
+_LINK_RECORDS = ("shlibs", "symbols")
 
 
 class StockError(PackageError):
@@ -46,6 +47,8 @@ class Stock:
     kernel_targets: frozenset[str]
     #: Installed folder of the kernels; None where the package has none.
     kernels: str | None
+    #: What dpkg-shlibdeps reads of a .deb with libraries: the control files shlibs and symbols, by name.
+    link_records: dict[str, str] = attrs.field(factory=dict)
 
     @property
     def upstream(self) -> str:
@@ -67,6 +70,7 @@ class _Said:
     version: str
     depends: tuple[str, ...]
     files: list[str]
+    link_records: dict[str, str] = attrs.field(factory=dict)
 
 
 def read_stock(path: Path, component: Component) -> Stock:
@@ -88,7 +92,12 @@ def _deb(path: Path, component: Component) -> Stock:
     with DebFile(str(path)) as archive:
         control = archive.control.debcontrol()
         names = [f"/{name.lstrip('./')}" for name in archive.data.tgz().getnames() if name.strip("./")]
-    said = _Said("deb", control["Package"], control["Version"], _relations(control), names)
+        records = {
+            name: archive.control.get_content(name, encoding="utf-8")
+            for name in _LINK_RECORDS
+            if archive.control.has_file(name)
+        }
+    said = _Said("deb", control["Package"], control["Version"], _relations(control), names, records)
     return _stock(said, component, _inside(path))
 
 
@@ -102,7 +111,12 @@ def _installed(root: Path, component: Component) -> Stock:
     if record is not None:
         listing = next((root / "var/lib/dpkg/info").glob(f"{component.package}*.list"))
         names = [line for line in listing.read_text(encoding="utf-8").splitlines() if line != "/."]
-        said = _Said("deb", record["Package"], record["Version"], _relations(record), names)
+        records = {
+            name: listing.with_suffix(f".{name}").read_text(encoding="utf-8")
+            for name in _LINK_RECORDS
+            if listing.with_suffix(f".{name}").is_file()
+        }
+        said = _Said("deb", record["Package"], record["Version"], _relations(record), names, records)
         return _stock(said, component, _on_disk(root, names, component))
     query = ["rpm", "--root", str(root.resolve()), "-q", component.package]
     what = f"looking for {component.package} in {root}"
@@ -201,4 +215,5 @@ def _stock(said: _Said, component: Component, found: Iterator[tuple[str, Member]
         library_targets=frozenset(host),
         kernel_targets=frozenset(loose),
         kernels=min(folders, default=None),
+        link_records=said.link_records,
     )

@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import attrs
 import pytest
 from debian.debfile import DebFile
 from tests.integration.packaging import parts
@@ -15,6 +16,7 @@ from tests.integration.packaging.conftest import House
 from rocm_patch.errors import PackageError
 from rocm_patch.packaging import Stock, load_product, read_stock
 from rocm_patch.packaging.build import Order, package_all
+from rocm_patch.packaging.deb import build_deb
 from rocm_patch.packaging.kinds import Given, diverting, kernel_pack, replacing
 from rocm_patch.packaging.layout import layout_of
 from rocm_patch.packaging.lint import lint
@@ -141,6 +143,17 @@ def test_a_replacing_package_answers_for_the_stock_version(house: House) -> None
     provides = parts.run(["rpm", "-qp", "--provides", house.path("miopen-hip-4")]).splitlines()
     assert f"miopen-hip = {parts.STOCK_RPM}" in provides
     assert "libMIOpen.so.1()(64bit)" in provides
+
+
+def test_a_replacing_package_tells_dpkg_shlibdeps_what_the_stock_one_did(
+    house: House, tmp_path: Path
+) -> None:
+    shlibs = "libMIOpen 1 miopen-hip (>= 3.4.0)\n"
+    one = given(house, house.miopen, "miopen.deb", "miopen")
+    stock = attrs.evolve(one.stock, link_records={"shlibs": shlibs})
+    made = build_deb(replacing(attrs.evolve(one, stock=stock)), tmp_path, tmp_path / "scratch")
+    with DebFile(str(made)) as archive:
+        assert archive.control.get_content("shlibs", encoding="utf-8") == shlibs
 
 
 def test_a_replacing_package_leaves_the_development_files_to_stock(house: House) -> None:

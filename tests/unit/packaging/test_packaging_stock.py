@@ -33,8 +33,10 @@ def tree(root: Path, host: list[str], loose: list[str]) -> Path:
     return root
 
 
-def deb(root: Path, name: str = "librocblas4") -> Path:
+def deb(root: Path, name: str = "librocblas4", **records: str) -> Path:
     (root / "DEBIAN").mkdir()
+    for record, text in records.items():
+        (root / "DEBIAN" / record).write_text(text)
     (root / "DEBIAN/control").write_text(
         f"Package: {name}\nVersion: 6.4.4-4\nArchitecture: amd64\nMaintainer: a <a@example.org>\n"
         "Depends: libc6 (>= 2.38), libamdhip64-6\nDescription: x\n"
@@ -62,7 +64,9 @@ def test_the_librarys_code_decides(
     kind: str,
     has_kernels: bool,  # noqa: FBT001
 ) -> None:
-    stock = read_stock(deb(tree(tmp_path / "x", host, loose)), DEBIAN)
+    records = {"shlibs": "librocblas 4 librocblas4 (>= 6.4.4)\n"}
+    stock = read_stock(deb(tree(tmp_path / "x", host, loose), **records), DEBIAN)
+    assert stock.link_records == records
     decision = decide(stock, "gfx1010")
     assert (decision.kind, decision.has_kernels) == (kind, has_kernels)
     assert "librocblas4 6.4.4-4" in decision.reason
@@ -77,10 +81,12 @@ def test_an_installed_system_is_read_as_well(tmp_path: Path) -> None:
     info.mkdir(parents=True)
     files = sorted(f"/{path.relative_to(root)}" for path in (root / "usr").rglob("*"))
     (info / "librocblas4:amd64.list").write_text("\n".join(["/.", *files]) + "\n")
+    (info / "librocblas4:amd64.symbols").write_text("librocblas.so.4 librocblas4 #MINVER#\n")
     (root / "var/lib/dpkg/status").write_text(
         "Package: librocblas4\nStatus: install ok installed\nVersion: 6.4.4-4\nArchitecture: amd64\n"
     )
     stock = read_stock(root, DEBIAN)
+    assert stock.link_records == {"symbols": "librocblas.so.4 librocblas4 #MINVER#\n"}
     assert stock.library_targets == {"gfx1010"}
     assert stock.kernel_targets == {"gfx1030"}
     assert (stock.upstream, stock.revision) == ("6.4.4", "4")
