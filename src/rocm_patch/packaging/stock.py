@@ -93,7 +93,7 @@ def _deb(path: Path, component: Component) -> Stock:
         control = archive.control.debcontrol()
         names = [f"/{name.lstrip('./')}" for name in archive.data.tgz().getnames() if name.strip("./")]
         records = {
-            name: archive.control.get_content(name, encoding="utf-8")
+            name: archive.control.get_content(name, encoding="utf-8") or ""
             for name in _LINK_RECORDS
             if archive.control.has_file(name)
         }

@@ -76,7 +76,7 @@ def test_an_archive_and_the_folder_that_it_was_opened_to_are_one_product(
     folder = tmp_path / "products/rocblas-1-gfx1010"
     shutil.copytree(house.dist / "products/rocblas", folder, symlinks=True)
     archive = tmp_path / "rocblas-1-gfx1010.tar.xz"
-    pack = [
+    pack: list[str | Path] = [
         "tar",
         "-cJf",
         archive,
