@@ -6,24 +6,21 @@ and the dynamic linker's path; neither torch nor the tests.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import attrs
 from filelock import FileLock
 
+from rocm_patch.components.packing import SUFFIX, open_product
 from rocm_patch.errors import UsageError
 from rocm_patch.packaging.product import Product, load_product
 from rocm_patch.paths import cache_root, dist_root
-from rocm_patch.sources import UnpackRule, unpack
 from rocm_patch.sources.store import sha256_file
 from rocm_patch.sysroot import Bind
 
 #: Where a sysroot shows them.
 INSIDE = "/libraries"
-_SUFFIX = ".tar.xz"
 
 
 @attrs.frozen
@@ -56,7 +53,7 @@ def find_libraries(given: Sequence[Path], target: str = "gfx1010") -> list[Path]
     A build of a part (kernels alone, a library without Tensile) has its name behind the target, and is
     taken only when named.
     """
-    return [path.resolve() for path in given] or sorted(dist_root().glob(f"*-{target}{_SUFFIX}"))
+    return [path.resolve() for path in given] or sorted(dist_root().glob(f"*-{target}{SUFFIX}"))
 
 
 def open_libraries(archives: Sequence[Path], report: Callable[[str], None]) -> tuple[Library, ...]:
@@ -79,16 +76,11 @@ def open_libraries(archives: Sequence[Path], report: Callable[[str], None]) -> t
 
 def _open(archive: Path, report: Callable[[str], None]) -> Library:
     sha256 = sha256_file(archive)
-    folder = cache_root() / "validation" / f"library-{sha256[:16]}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
+    place = cache_root() / "validation" / f"library-{sha256[:16]}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{place}.lock"):
+        folder = place / archive.name.removesuffix(SUFFIX)
         if not folder.is_dir():
             report(f"opening {archive.name}")
-            scratch = Path(tempfile.mkdtemp(prefix="opening-", dir=folder.parent))
-            try:
-                unpack(archive, scratch / "one", UnpackRule(strip=1))
-                load_product(scratch / "one")
-                (scratch / "one").rename(folder)
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
+            open_product(archive, place)
         return Library(folder, load_product(folder), sha256)

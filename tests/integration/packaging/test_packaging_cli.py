@@ -46,18 +46,15 @@ def test_compare_shows_an_order() -> None:
         call("compare", "deb", "1-1")
 
 
+def everything(house: House, dist: Path) -> list[str | Path]:
+    """Give the words that package all of a folder for AMD's layout, its rocBLAS's stand-in as stock."""
+    stock = house.stocks["rocblas.deb"]
+    return ["all", "--dist", dist, "--layout", "amd", "--no-lint", "--stock", stock]
+
+
 def test_all_makes_a_table_and_says_what_is_left_out(house: House, tmp_path: Path) -> None:
     shutil.copytree(house.dist / "products/rocblas", tmp_path / "products/rocblas", symlinks=True)
-    words = (
-        "all",
-        "--dist",
-        tmp_path,
-        "--layout",
-        "amd",
-        "--no-lint",
-        "--stock",
-        house.stocks["rocblas.deb"],
-    )
+    words = everything(house, tmp_path)
     out = call(*words)
     made = tmp_path / "packages/amd/deb/rocblas-gfx1010-kernels_4.4.0.60400-47~24.04+gfx1010.1_amd64.deb"
     assert made.is_file()
@@ -86,16 +83,7 @@ def test_an_archive_and_the_folder_that_it_was_opened_to_are_one_product(
         folder.name,
     ]
     subprocess.run(pack, check=True)
-    words = (
-        "all",
-        "--dist",
-        tmp_path,
-        "--layout",
-        "amd",
-        "--no-lint",
-        "--stock",
-        house.stocks["rocblas.deb"],
-    )
+    words = everything(house, tmp_path)
     assert (
         call(*words).count(
             "packages/amd/deb/rocblas-gfx1010-kernels_4.4.0.60400-47~24.04+gfx1010.1_amd64.deb"

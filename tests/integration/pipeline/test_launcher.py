@@ -61,20 +61,26 @@ class Hip:
 
     def tools(self, run: StepRun) -> None:
         write_tools(run, self.sdk, run.folder / "tools", launcher="ccache", cmake_cache={"SOME": "value"})
-
-    def compile(self, run: StepRun) -> None:
         work, cache = run.folder / "work", run.folder / "ccache"
         for folder in (work, cache):
             folder.mkdir(exist_ok=True)
         (work / "add.hip").write_text(KERNEL)
+        (work / "CMakeLists.txt").write_text(PROJECT)
+
+    def call(self, run: StepRun, argv: Sequence[str]) -> None:
+        """Run a program where the build's would run, in the work folder."""
+        work, cache = run.folder / "work", run.folder / "ccache"
         mounts = [*tools_mounts(run.folder / "tools", cache), Mount(work, "/w", write=True)]
         env = launcher_env("ccache", self.sdk, mounts)
         env |= {"PATH": "/tools/bin:/usr/bin:/bin", "CCACHE_STATSLOG": "/w/stats"}
+        run.call(self.sdk.command(argv, mounts=mounts, env=env, cwd="/w"))
+
+    def compile(self, run: StepRun) -> None:
         flags = ["-fPIC", "--offload-arch=gfx1010", "-O2"]
         for mode, out in (("-M", "add.hip.o.depend.pre"), ("-c", "add.hip.o")):
             argv = ["hipcc", mode, "/w/add.hip", "-o", f"/w/{out}", *flags]
             start = time.monotonic()
-            run.call(self.sdk.command(argv, mounts=mounts, env=env, cwd="/w"))
+            self.call(run, argv)
             run.facts[mode] = time.monotonic() - start
 
 
@@ -110,22 +116,13 @@ class FoundHip(Hip):
     """The same kernel in a CMake project that finds HIP twice over."""
 
     def compile(self, run: StepRun) -> None:
-        work, cache = run.folder / "work", run.folder / "ccache"
-        for folder in (work, cache):
-            folder.mkdir(exist_ok=True)
-        (work / "add.hip").write_text(KERNEL)
-        (work / "CMakeLists.txt").write_text(PROJECT)
-        mounts = [*tools_mounts(run.folder / "tools", cache), Mount(work, "/w", write=True)]
-        env = launcher_env("ccache", self.sdk, mounts)
-        env |= {"PATH": "/tools/bin:/usr/bin:/bin", "CCACHE_STATSLOG": "/w/stats"}
         options = [
             f"-DCMAKE_CXX_COMPILER={self.sdk.llvm_bin}/clang++",
             "-DCMAKE_PROJECT_TOP_LEVEL_INCLUDES=/tools/launcher.cmake",
             "-DCMAKE_CXX_FLAGS=--gcc-install-dir=/usr/lib/gcc/x86_64-linux-gnu/13",
         ]
-        for argv in (["cmake", "-GNinja", "-S", "/w", "-B", "/w/build", "--fresh", *options],
-                     ["cmake", "--build", "/w/build"]):  # fmt: skip
-            run.call(self.sdk.command(argv, mounts=mounts, env=env, cwd="/w"))
+        self.call(run, ["cmake", "-GNinja", "-S", "/w", "-B", "/w/build", "--fresh", *options])
+        self.call(run, ["cmake", "--build", "/w/build"])
 
 
 @pytest.mark.sysroot
