@@ -17,7 +17,7 @@ from rocm_patch.errors import WheelError
 from rocm_patch.pipeline.sdk import Sdk, sdk_of
 from rocm_patch.sources import ObjectStore, fetch_all, load_recipe
 from rocm_patch.wheel import check as rules
-from rocm_patch.wheel import metadata
+from rocm_patch.wheel import deps, floor, metadata
 from rocm_patch.wheel.archive import dist_info, unpack_wheel
 from rocm_patch.wheel.finish import Given, finish
 from rocm_patch.wheel.inside import Inside
@@ -113,10 +113,16 @@ def check(files: tuple[Path, ...], *, name: str, sdk: str | None) -> None:
 @click.option("--table", "name", default=DEFAULT, help="A table of build/sonames/.")
 @click.option("--sdk", "sdk_name", default="sysroot", help="Whose libraries are vendored.")
 @click.option("--python", default="python3.13", help="The SDK's program that runs auditwheel.")
+@click.option(
+    "--cxxflags",
+    default="--gcc-install-dir=/usr/lib/gcc/x86_64-linux-gnu/13",
+    show_default=True,
+    help="Words for the SDK's clang++, which compiles what an older system lacks.",
+)
 @click.option("--epoch", default=0, help="The time of every file in it, seconds since 1970.")
 @click.option("--licence", required=True, help="The wheel's own licence, as SPDX names it.")
 def finish_command(
-    file: Path, *, out: Path, name: str, sdk_name: str, python: str, epoch: int, licence: str
+    file: Path, *, out: Path, name: str, sdk_name: str, python: str, cxxflags: str, epoch: int, licence: str
 ) -> None:
     """Vendor, describe and pack a wheel that was linked in the SDK (PyTorch's build does it by itself)."""
     sdk = sdk_of(sdk_name)
@@ -125,15 +131,16 @@ def finish_command(
     with tempfile.TemporaryDirectory(prefix="rocm-patch-wheel-") as scratch:
         found = fetch_all([item for item in items if item.name in _TOOLS], cache=ObjectStore())
         tools = [_linked(path, Path(scratch) / f"{tool}.whl") for tool, path in sorted(found.items())]
+        inside, table = Inside(sdk, copies=Path(scratch) / "sdk-files"), load_table(name)
+        deps.make_stubs(inside, Path(scratch) / "deps", table, flags=cxxflags)
         given = Given(
             subject=_subject(file, Path(scratch) / "look", epoch=epoch, licence=licence, sdk=sdk),
             tag="-".join(file.stem.split("-")[-3:]),
             python=python,
+            floor=Path(scratch) / "deps" / "lib" / floor.LIBRARY,
             tools=tools,
         )
-        place = Path(scratch) / "work"
-        inside = Inside(sdk, copies=Path(scratch) / "sdk-files")
-        made = finish(file, out, given, inside=inside, table=load_table(name), scratch=place)
+        made = finish(file, out, given, inside=inside, table=table, scratch=Path(scratch) / "work")
     click.echo(str(made))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rocm_patch.audit import Options, audit_paths
 from rocm_patch.audit.jsonout import summary_record
-from rocm_patch.components import elsewhere, sdkheaders
+from rocm_patch.components import elsewhere, pyenv, sdkheaders
 from rocm_patch.components.buildfile import require_as_asked
 from rocm_patch.components.elsewhere import chosen, sdk_inputs
 from rocm_patch.components.settings import BuildSettings, load_settings
@@ -25,18 +25,19 @@ from rocm_patch.errors import DataError, UsageError, WheelError
 from rocm_patch.paths import cache_root, data_root
 from rocm_patch.pipeline import launcher
 from rocm_patch.pipeline.compile import NinjaBuild, compile_with_ninja
-from rocm_patch.pipeline.digest import Files, Input, Named, Text, text_digest
+from rocm_patch.pipeline.digest import Files, Input, Named, Text, read_digest, text_digest
 from rocm_patch.pipeline.engine import StepRun
 from rocm_patch.pipeline.model import Estimate, Request, Step
 from rocm_patch.pipeline.sdk import Mount, sdk_of
 from rocm_patch.series import apply_series, load_series, series_digest
 from rocm_patch.sources import ObjectStore, SourceItem, Variant, fetch_all, load_recipe, plan, unpack
+from rocm_patch.sources.model import wheels_for
 from rocm_patch.wheel import deps
 from rocm_patch.wheel.table import sonames_file
 
 #: The folders as programs inside the SDK see them; the same on each machine, so that
 #: compiler caches can be shared.
-SRC, PYENV = "/src", "/pyenv"
+SRC = "/src"
 
 
 class PyTorch:
@@ -73,7 +74,7 @@ class Build:
             )
         self.recipe = load_recipe("pytorch")
         self.src = Mount(folder / "src", SRC, write=True)
-        self.pyenv = Mount(folder / "pyenv", PYENV)
+        self.pyenv = Mount(folder / pyenv.FOLDER, pyenv.PYENV)
         self.deps = Mount(folder / "deps", deps.INSIDE)
         cache = cache_root() / request.launcher
         self.launcher_mounts = launcher.tools_mounts(folder / "tools", cache)
@@ -81,8 +82,18 @@ class Build:
 
     @functools.cached_property
     def items(self) -> tuple[SourceItem, ...]:
-        """Give the sources and this Python's wheels."""
-        return self.recipe.items(self.request.version, python=self.request.python)
+        """Give the sources, this Python's wheels, and its packages where the SDK does not have it."""
+        return (
+            *self.recipe.items(self.request.version, python=self.request.python),
+            *self.interpreter,
+        )
+
+    @property
+    def interpreter(self) -> tuple[SourceItem, ...]:
+        """Give the packages of a Python that the sysroot lacks; elsewhere it has to be installed."""
+        if self.elsewhere is not None:
+            return ()
+        return wheels_for(self.recipe.interpreter.get(self.request.version, ()), self.request.python)
 
     def steps(self) -> list[Step]:
         """Declare the steps."""
@@ -248,18 +259,13 @@ class Build:
         sdkheaders.patch_headers(run, self.sdk, self.settings.sdk_series)
 
     def python_env(self, run: StepRun) -> None:
-        """Make an environment of the SDK's Python and unpack the wheels into it; nothing is compiled."""
-        mount = Mount(run.scratch / "pyenv", PYENV, write=True)
-        mount.outside.mkdir()
-        argv = [f"python{self.request.python}", "-m", "venv", "--without-pip", self.sdk.seen(mount)]
-        run.call(self.sdk.command(argv, mounts=[mount], env={}, cwd="/"))
-        site = mount.outside / "lib" / f"python{self.request.python}" / "site-packages"
-        names = {item.name for item in self.recipe.sources[self.request.version]}
-        wheels = [item for item in self.items if item.name not in names]
-        for path in fetch_all(wheels, cache=ObjectStore()).values():
-            unpack(path, run.scratch / "one")
-            merge_tree(run.scratch / "one", site)
-            shutil.rmtree(run.scratch / "one")
+        """Make the build's Python environment."""
+        wheels = wheels_for(self.recipe.python.get(self.request.version, ()), self.request.python)
+        found = fetch_all((*wheels, *self.interpreter), cache=ObjectStore())
+        pyenv.make_pyenv(
+            run, self.sdk, wheels=[found[item.name] for item in wheels],
+            interpreter=[found[item.name] for item in self.interpreter],
+        )  # fmt: skip
 
     def hipify(self, run: StepRun) -> None:
         """Run PyTorch's own translation on a copy, then bring over only what differs."""
@@ -295,6 +301,7 @@ class Build:
         # setup.py does not call CMake again while there is a cache, and CMake reads CFLAGS and
         # CXXFLAGS the first time only: without this, changed settings would be taken for applied.
         (self.src.outside / "build" / "CMakeCache.txt").unlink(missing_ok=True)
+        forget_links(self.src.outside / "build", self.deps.outside)
         self._setup(run, "build", "--cmake-only")
         text = (self.src.outside / "build" / "CMakeCache.txt").read_text(encoding="utf-8", errors="replace")
         missing = [name for name in self.settings.found if not _is_found(text, name)]
@@ -355,7 +362,7 @@ class Build:
         """Give what the settings name in braces."""
         seen = {mount.inside: self.sdk.seen(mount) for mount in self.mounts}
         return {
-            "src": seen[SRC], "pyenv": seen[PYENV], "tools": seen[launcher.TOOLS_INSIDE],
+            "src": seen[SRC], "pyenv": seen[pyenv.PYENV], "tools": seen[launcher.TOOLS_INSIDE],
             "deps": seen[deps.INSIDE],
             "rocm": self.sdk.rocm_path, "llvm": self.sdk.llvm_bin,
             "llvm_lib": str(Path(self.sdk.llvm_bin).parent / "lib"), "target": self.request.target,
@@ -383,6 +390,23 @@ class Build:
             sdk=self.sdk, folder=self.src.outside / "build", mounts=self.mounts, env=self.environment(),
             kind_of=kind_of, targets=targets,
         )  # fmt: skip
+
+
+def forget_links(build: Path, deps: Path) -> None:
+    """Remove what was linked with other link-time parts than those in `deps`: ninja knows nothing of them.
+
+    Objects stay. The digest of the parts is kept in `build`.
+    """
+    files = sorted(path for path in deps.rglob("*") if path.is_file())
+    now = text_digest({path.relative_to(deps).as_posix(): read_digest(path) for path in files})
+    mark = build / ".linked-with"
+    if mark.is_file() and mark.read_text(encoding="utf-8") == now:
+        return
+    for path in (*build.rglob("*.so"), *build.glob("bin/*")):
+        if path.is_file():
+            path.unlink()
+    build.mkdir(parents=True, exist_ok=True)
+    mark.write_text(now, encoding="utf-8")
 
 
 def kind_of(output: str) -> str:

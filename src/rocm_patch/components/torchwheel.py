@@ -14,7 +14,7 @@ from rocm_patch.pipeline.engine import StepRun
 from rocm_patch.pipeline.sdk import Mount, Sdk
 from rocm_patch.series import Series
 from rocm_patch.sources import ObjectStore, SourceItem, fetch_all
-from rocm_patch.wheel import check, deps
+from rocm_patch.wheel import check, deps, floor
 from rocm_patch.wheel.finish import Given, finish
 from rocm_patch.wheel.inside import Inside
 from rocm_patch.wheel.sbom import Part, Subject
@@ -41,14 +41,14 @@ def make_deps(
     inside = Inside(sdk, run.call, run.scratch / _COPIES)
     folder = run.scratch / "deps"
     folder.mkdir()
-    above = deps.make_stubs(inside, folder, load_table(settings.wheel.table))
+    flags = env.get("CXXFLAGS", "")
+    above = deps.make_stubs(inside, folder, load_table(settings.wheel.table), flags=flags)
     run.facts["symbols_above_floor"] = {name: len(names) for name, names in above.items()}
     deps.make_openblas(inside, folder)
     gloo = [item for item in sources if item.name == settings.wheel.gloo]
     archive = fetch_all(gloo, cache=ObjectStore())[settings.wheel.gloo]
     # What LDFLAGS leads to is being made here.
     plain = {name: value for name, value in env.items() if name not in _FLAGS}
-    flags = env.get("CXXFLAGS", "")
     deps.make_gloo(inside, folder, archive, flags=flags, mounts=mounts, env=plain, jobs=run.jobs)
 
 
@@ -86,6 +86,7 @@ def finish_wheel(
         subject=subject,
         tag=f"{python}-{python}-linux_x86_64",
         python=wheel.python,
+        floor=run.folder / "deps" / "lib" / floor.LIBRARY,
         tools=[_named(found[name], name, run.scratch / "tools") for name in wheel.tools],
         static_packages=wheel.static_packages,
         static_files=licensed,

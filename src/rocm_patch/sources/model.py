@@ -237,11 +237,13 @@ class RecipeData(Strict):
     schema_version: Annotated[Literal[1], Field(alias="schema")]
     sources: dict[str, Items]
     python: dict[str, Items] = {}
+    #: Debian packages of a Python that the sysroot lacks.
+    interpreter: dict[str, Items] = {}
     series: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _names(self) -> RecipeData:
-        for group in (self.sources, self.python):
+        for group in (self.sources, self.python, self.interpreter):
             for version, items in group.items():
                 seen: set[tuple[str, str | None]] = set()
                 for item in items:

@@ -24,9 +24,9 @@ from rocm_patch.errors import WheelError
 from rocm_patch.sources.store import sha256_file
 from rocm_patch.wheel import metadata, sbom
 from rocm_patch.wheel.archive import dist_info, files_of, record_problems, unpack_wheel
-from rocm_patch.wheel.elf import STB_WEAK, Dynamic, read_symbols
+from rocm_patch.wheel.elf import STB_WEAK, Dynamic, linked_files, read_symbols
 from rocm_patch.wheel.table import Allowed, Table, newest
-from rocm_patch.wheel.vendor import linked_files, providers_of, search_path
+from rocm_patch.wheel.vendor import providers_of, search_path
 
 #: Folders of a build or of one machine. A hit must begin a path: what stands before is no part of one.
 BUILD_FOLDERS = (
@@ -118,12 +118,20 @@ def rule_name(one: Unpacked) -> Iterator[str]:
 
 
 def rule_floor(one: Unpacked) -> Iterator[str]:
-    """No symbol version above the floor is asked of the system."""
+    """No symbol version above the floor is asked of the system, but where a library of the wheel has it."""
+    inside = providers_of(one.files)
     for name, dynamic in one.files.items():
         for soname, versions in dynamic.versions.items():
             for version in versions if soname in one.table.system else ():
                 if not one.table.allows(version):
                     yield f"{name} asks {soname} for {version}"
+        if dynamic.weak:
+            own = [one.tree / inside[need] for need in dynamic.needed if need in inside]
+            known = {symbol.name for path in own for symbol in read_symbols(path) if symbol.defined}
+            for symbol in read_symbols(one.tree / name):
+                above = symbol.version is not None and not one.table.allows(symbol.version)
+                if above and not symbol.defined and symbol.name not in known:
+                    yield f"{name} asks for {symbol.name}@{symbol.version}, which nothing that it needs has"
 
 
 def rule_sonames(one: Unpacked) -> Iterator[str]:

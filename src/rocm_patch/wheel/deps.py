@@ -15,7 +15,7 @@ from rocm_patch.errors import BuildError
 from rocm_patch.paths import data_root
 from rocm_patch.pipeline.sdk import Mount
 from rocm_patch.sources import unpack
-from rocm_patch.wheel import stubs
+from rocm_patch.wheel import floor, stubs
 from rocm_patch.wheel.inside import Inside
 from rocm_patch.wheel.table import Table
 
@@ -29,7 +29,7 @@ _GLOO_OFF = ("USE_MPI", "USE_IBVERBS", "USE_REDIS", "USE_CUDA", "USE_ROCM", "USE
 
 def data_files() -> tuple[Path, ...]:
     """Give the project's files that shape the folder, as inputs of the step that makes it."""
-    return (data_root() / "build" / "compat" / "fortran.c",)
+    return (data_root() / "build" / "compat" / "fortran.c", *floor.data_files())
 
 
 def link_flags(seen: str) -> str:
@@ -40,14 +40,17 @@ def link_flags(seen: str) -> str:
     return f"-L{seen}/floor -Wl,--allow-shlib-undefined -Wl,--exclude-libs,libopenblas.a:libcompat.a"
 
 
-def make_stubs(inside: Inside, folder: Path, table: Table) -> Mapping[str, tuple[str, ...]]:
-    """Make the stub libraries in `folder`/floor; gives the names above the floor for each.
+def make_stubs(
+    inside: Inside, folder: Path, table: Table, *, flags: str = ""
+) -> Mapping[str, tuple[str, ...]]:
+    """Make the stub libraries in `folder`/floor, and what defines anew what no stub has in lib/.
 
-    BuildError where a library is absent from the SDK.
+    Gives the names above the floor for each; `flags` are CXXFLAGS. BuildError where a library is
+    absent from the SDK.
     """
     mount = Mount(folder, INSIDE, write=True)
-    floor = folder / "floor"
-    floor.mkdir(parents=True)
+    place = folder / "floor"
+    place.mkdir(parents=True)
     seen = f"{inside.sdk.seen(mount)}/floor"
     above: dict[str, tuple[str, ...]] = {}
     inside.bring(f"/{stubs.FOLDER}/{name}" for name in stubs.LIBRARIES)
@@ -60,14 +63,16 @@ def make_stubs(inside: Inside, folder: Path, table: Table) -> Mapping[str, tuple
                 step="make the SDK whole; it has to be a Debian or Ubuntu system",
             )
         stub = stubs.stub_of(library, table)
-        (floor / f"{name}.s").write_text(stub.source, encoding="utf-8")
-        (floor / f"{name}.map").write_text(stub.script, encoding="utf-8")
+        (place / f"{name}.s").write_text(stub.source, encoding="utf-8")
+        (place / f"{name}.map").write_text(stub.script, encoding="utf-8")
         inside.run(stubs.link_command(f"{inside.sdk.llvm_bin}/clang", name, seen), mounts=[mount])
         above[name] = stub.above
-        (floor / f"{name}.s").unlink()
-        (floor / f"{name}.map").unlink()
-    for name, text in stubs.linker_scripts(seen, NONSHARED).items():
-        (floor / name).write_text(text, encoding="utf-8")
+        (place / f"{name}.s").unlink()
+        (place / f"{name}.map").unlink()
+    archive = f"{inside.sdk.seen(mount)}/lib/{floor.ARCHIVE}"
+    for name, text in stubs.linker_scripts(seen, NONSHARED, archive).items():
+        (place / name).write_text(text, encoding="utf-8")
+    floor.make(inside, folder, mount, stubs=seen, flags=flags)
     return above
 
 

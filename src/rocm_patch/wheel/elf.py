@@ -22,6 +22,8 @@ from rocm_patch.errors import WheelError
 MAGIC = b"\x7fELF"
 STT_FUNC, STT_TLS, STT_GNU_IFUNC = 2, 6, 10
 STB_LOCAL, STB_WEAK = 0, 2
+#: Of a needed version: the library may lack it.
+VER_FLG_WEAK = 2
 #: The ELF machine of AMD GPUs: code objects that lie in a wheel as files are not linked by ld.so.
 _MACHINE_AMDGPU = 224
 _MACHINE = slice(18, 20)
@@ -35,7 +37,8 @@ _PROBLEMS = (ELFError, ConstructError, struct.error, ValueError, IndexError, Key
 class Dynamic:
     """What ld.so reads of a library or program.
 
-    `versions` gives, for each needed soname, the version names that are asked of it.
+    `versions` gives, for each needed soname, the version names that are asked of it; `weak` those
+    that it need not have.
     """
 
     soname: str | None
@@ -43,6 +46,7 @@ class Dynamic:
     runpath: tuple[str, ...]
     rpath: tuple[str, ...]
     versions: Mapping[str, tuple[str, ...]]
+    weak: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
 
 
 class Symbol(NamedTuple):
@@ -83,10 +87,22 @@ def read_dynamic(path: Path) -> Dynamic | None:
                 needed=tuple(str(tag.needed) for tag in tags if tag.entry.d_tag == "DT_NEEDED"),
                 runpath=_paths([tag.runpath for tag in tags if tag.entry.d_tag == "DT_RUNPATH"]),
                 rpath=_paths([tag.rpath for tag in tags if tag.entry.d_tag == "DT_RPATH"]),
-                versions=_needed_versions(elf),
+                versions=_needed_versions(elf, weak=False),
+                weak=_needed_versions(elf, weak=True),
             )
     except _PROBLEMS as error:
         raise _damaged(path, error) from error
+
+
+def linked_files(tree: Path) -> dict[str, Dynamic]:
+    """Give what ld.so reads of each linked ELF file below a folder, by its name there. WheelError."""
+    found: dict[str, Dynamic] = {}
+    for path in sorted(tree.rglob("*")):
+        if path.is_file() and not path.is_symlink() and is_elf(path):
+            dynamic = read_dynamic(path)
+            if dynamic is not None:
+                found[path.relative_to(tree).as_posix()] = dynamic
+    return found
 
 
 def read_symbols(path: Path) -> list[Symbol]:
@@ -102,11 +118,15 @@ def _paths(values: list[Any]) -> tuple[str, ...]:
     return tuple(part for value in values for part in str(value).split(":") if part)
 
 
-def _needed_versions(elf: Any) -> dict[str, tuple[str, ...]]:
+def _needed_versions(elf: Any, *, weak: bool) -> dict[str, tuple[str, ...]]:
     section = elf.get_section_by_name(".gnu.version_r")
     if section is None:
         return {}
-    return {need.name: tuple(aux.name for aux in auxs) for need, auxs in section.iter_versions()}
+    asked = {
+        need.name: tuple(aux.name for aux in auxs if bool(aux["vna_flags"] & VER_FLG_WEAK) == weak)
+        for need, auxs in section.iter_versions()
+    }
+    return {soname: names for soname, names in asked.items() if names}
 
 
 def _version_names(elf: Any) -> dict[int, str]:

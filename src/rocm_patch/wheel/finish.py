@@ -12,13 +12,17 @@ from pathlib import Path
 
 import attrs
 
+from rocm_patch import __version__
 from rocm_patch.errors import WheelError
+from rocm_patch.paths import data_root
 from rocm_patch.sources.store import sha256_file
-from rocm_patch.wheel import check, metadata, sbom, vendor
+from rocm_patch.wheel import check, floor, metadata, sbom, vendor
 from rocm_patch.wheel.archive import dist_info, pack_wheel, unpack_wheel
 from rocm_patch.wheel.inside import Inside
 from rocm_patch.wheel.provenance import Origins, Package, static_packages
 from rocm_patch.wheel.table import Allowed, Table
+
+_OUR_LICENCE = "rocm-patch.LICENSE"
 
 
 @attrs.frozen
@@ -30,6 +34,8 @@ class Given:
     python: str
     #: Wheels of auditwheel and pyelftools.
     tools: Sequence[Path]
+    #: The library with what is above the floor; see rocm_patch.wheel.floor.
+    floor: Path
     #: Debian packages whose archives or headers are compiled in.
     static_packages: Sequence[str] = ()
     #: Files of the SDK whose packages are compiled in, by their paths inside.
@@ -52,7 +58,9 @@ def finish(wheel: Path, out: Path, given: Given, *, inside: Inside, table: Table
     vendor.strip_debug(inside, tree)
     tree = vendor.graft(inside, tree, scratch / "graft", tools=given.tools, table=table, python=given.python)
     # Not stripped again: Debian's libraries are, and strip may break what patchelf has moved.
+    lifted = floor.add(inside, tree, table, given.floor)
     vendor.set_search_paths(inside, tree, table)
+    floor.weaken(tree, lifted, table)
     describe(tree, given, inside.origins(vendor.grafted(tree).values()), table)
     # The check that follows looks for symbols in them.
     inside.bring_libraries((*check.Unpacked(tree, tree, table).rocm, *table.system))
@@ -69,6 +77,8 @@ def describe(tree: Path, given: Given, origins: Origins, table: Table) -> None:
     parts, packages = _parts(tree, given, origins)
     texts = dict(given.licences)
     texts |= {_licence_name(name): text for name, text in origins.licences(packages).items()}
+    if list(tree.glob(f"*.libs/{floor.LIBRARY}")):
+        texts[_OUR_LICENCE] = (data_root() / "LICENSE").read_bytes()
     for name, text in texts.items():
         path = folder / "licenses" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,6 +104,10 @@ def _parts(tree: Path, given: Given, origins: Origins) -> tuple[list[sbom.Part],
     owned = origins.packages_of([origins.resolve(path.lstrip("/")) for path in given.static_files])
     static = [*static_packages(origins, given.static_packages).values(), *dict.fromkeys(owned.values())]
     parts += [_debian_part("static", package, {}) for package in static]
+    for ours in sorted(tree.glob(f"*.libs/{floor.LIBRARY}")):
+        hashes = {ours.relative_to(tree).as_posix(): sha256_file(ours)}
+        licence = f"licenses/{_OUR_LICENCE}"
+        parts.append(sbom.Part("vendored", "rocm-patch-floor", __version__, files=hashes, licence=licence))
     return [*parts, *given.static_parts], [*by_package, *static]
 
 

@@ -5,7 +5,8 @@ newer glibc than the wheel's users have, that may be a version which theirs lack
 an older one would do. A stub has the same soname and, of each symbol, only the newest
 version at or below the floor. Stubs are given to the linker alone: compile commands, and
 with them a compiler cache, stay as they are. A symbol that only exists above the floor is
-in no stub, so that it stays undefined and the wheel's check names it.
+in no stub: an archive of ours defines it (see floor), or it stays undefined and the wheel's
+check names it.
 
 Knows ELF symbol versions and the linker's scripts. Knows nothing of what is linked.
 """
@@ -114,14 +115,17 @@ def _script(symbols: Sequence[Symbol]) -> str:
     )
 
 
-def linker_scripts(seen: str, libc_nonshared: str) -> Mapping[str, str]:
-    """Give what -lc and -lm must find beside the stubs; `seen` is the stubs' folder as the linker sees it."""
+def linker_scripts(seen: str, libc_nonshared: str, archive: str) -> Mapping[str, str]:
+    """Give what -lc and -lm must find beside the stubs; `seen` is the stubs' folder as the linker sees it.
+
+    `archive` defines what no stub has.
+    """
     head = "OUTPUT_FORMAT(elf64-x86-64)\n"
     loader = f"AS_NEEDED ( {seen}/ld-linux-x86-64.so.2 )"
     return {
-        "libc.so": f"{head}GROUP ( {seen}/libc.so.6 {libc_nonshared} {loader} )\n",
+        "libc.so": f"{head}GROUP ( {seen}/libc.so.6 {archive} {libc_nonshared} {loader} )\n",
         "libm.so": f"{head}GROUP ( {seen}/libm.so.6 AS_NEEDED ( {seen}/libmvec.so.1 ) )\n",
-        "libstdc++.so": f"{head}INPUT ( {seen}/libstdc++.so.6 )\n",
+        "libstdc++.so": f"{head}GROUP ( {seen}/libstdc++.so.6 {archive} )\n",
     }
 
 

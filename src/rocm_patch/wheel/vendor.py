@@ -13,24 +13,14 @@ from pathlib import Path, PurePosixPath
 
 from rocm_patch.pipeline.sdk import Mount
 from rocm_patch.sources import unpack
+from rocm_patch.wheel import floor
 from rocm_patch.wheel.archive import pack_wheel, unpack_wheel
-from rocm_patch.wheel.elf import Dynamic, is_elf, read_dynamic
+from rocm_patch.wheel.elf import Dynamic, linked_files
 from rocm_patch.wheel.inside import Inside
 from rocm_patch.wheel.table import Table
 
 #: Where programs of the SDK see the work folder and auditwheel's own files.
 WORK, TOOLS = "/wheelwork", "/wheeltools"
-
-
-def linked_files(tree: Path) -> dict[str, Dynamic]:
-    """Give what ld.so reads of each linked ELF file below a folder, by its name there."""
-    found: dict[str, Dynamic] = {}
-    for path in sorted(tree.rglob("*")):
-        if path.is_file() and not path.is_symlink() and is_elf(path):
-            dynamic = read_dynamic(path)
-            if dynamic is not None:
-                found[path.relative_to(tree).as_posix()] = dynamic
-    return found
 
 
 def strip_debug(inside: Inside, tree: Path) -> None:
@@ -88,6 +78,8 @@ def grafted(tree: Path) -> dict[str, str]:
     """Give the vendored libraries: name in the wheel -> file name that it had in the SDK."""
     found: dict[str, str] = {}
     for path in sorted(tree.glob("*.libs/*")):
+        if path.name == floor.LIBRARY:
+            continue  # of ours
         stem, dot, rest = path.name.partition(".")
         found[path.relative_to(tree).as_posix()] = f"{stem.rpartition('-')[0] or stem}{dot}{rest}"
     return found

@@ -10,7 +10,7 @@ from tests.integration.wheel.makeprobe import TAG, make_probe
 
 from rocm_patch.pipeline.sdk import SysrootSdk, sdk_of
 from rocm_patch.sources import ObjectStore, fetch_all, load_recipe
-from rocm_patch.wheel import deps
+from rocm_patch.wheel import deps, floor
 from rocm_patch.wheel.finish import Given, finish
 from rocm_patch.wheel.inside import Inside
 from rocm_patch.wheel.sbom import Subject
@@ -46,17 +46,17 @@ def inside() -> Inside:
 def linkparts(inside: Inside, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the pipeline's step `deps` makes."""
     folder = tmp_path_factory.mktemp("deps")
-    deps.make_stubs(inside, folder, load_table())
-    deps.make_openblas(inside, folder)
     gloo = [item for item in load_recipe("pytorch").items("2.6.0") if item.name == "gloo"]
     archive = fetch_all(gloo, cache=ObjectStore())["gloo"]
     flags = "--gcc-install-dir=/usr/lib/gcc/x86_64-linux-gnu/13 -fclang-abi-compat=17"
+    deps.make_stubs(inside, folder, load_table(), flags=flags)
+    deps.make_openblas(inside, folder)
     deps.make_gloo(inside, folder, archive, flags=flags, mounts=[], env={}, jobs=2)
     return folder
 
 
 @pytest.fixture(scope="session")
-def shop(inside: Inside, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def shop(inside: Inside, linkparts: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     wanted = ("auditwheel", "pyelftools", "packaging")
     items = [item for item in load_recipe("pytorch").items("2.6.0", python="3.13") if item.name in wanted]
     folder = tmp_path_factory.mktemp("tools")
@@ -75,7 +75,10 @@ def shop(inside: Inside, tmp_path_factory: pytest.TempPathFactory) -> Shop:
         patches=[("0001-none.patch", "--- a\n+++ b\n")],
     )
     packages = ("libopenblas-pthread-dev", "libfmt-dev")
-    given = Given(subject=subject, tag=TAG, python="python3.13", tools=tools, static_packages=packages)
+    given = Given(
+        subject=subject, tag=TAG, python="python3.13", floor=linkparts / "lib" / floor.LIBRARY,
+        tools=tools, static_packages=packages,
+    )  # fmt: skip
     return Shop(inside, load_table(), given)
 
 

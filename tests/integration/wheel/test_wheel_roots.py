@@ -27,14 +27,15 @@ TORCH = (
 )
 
 
-def torch_wheels() -> list[Path]:
-    return sorted(dist_root().glob("torch-*-cp313-cp313-linux_x86_64.whl"))
+def torch_wheels(python: str) -> list[Path]:
+    tag = f"cp{python.replace('.', '')}"
+    return sorted(dist_root().glob(f"torch-*-{tag}-{tag}-linux_x86_64.whl"))
 
 
-def requirements(folder: Path) -> list[Path]:
+def requirements(folder: Path, python: str) -> list[Path]:
     """What torch imports, from the wheels that its recipe pins."""
     recipe = load_recipe("pytorch")
-    items = wheels_for(tuple(recipe.python["2.6.0"]), "3.13")
+    items = wheels_for(tuple(recipe.python["2.6.0"]), python)
     paths = []
     for item in items:
         path = folder / item.variants[0].file
@@ -66,9 +67,9 @@ def test_imports(place: str, finished: Path, tmp_path: Path, request: pytest.Fix
     # -100: HIP is there and finds no GPU.
     assert said.pop("angle") == pytest.approx(0.785398)
     assert said == {"product": 48.0, "solve": 5.0, "text": "0007", "reduce": 6, "devices": -100}
-    for wheel in torch_wheels():
+    for wheel in torch_wheels("3.13"):
         (tmp_path / "needs").mkdir()
-        wheels = [wheel, *requirements(tmp_path / "needs")]
+        wheels = [wheel, *requirements(tmp_path / "needs", "3.13")]
         told = ast.literal_eval(
             install_and_run(root, wheels, tmp_path / "torch", TORCH, opt=below_opt).splitlines()[-1]
         )

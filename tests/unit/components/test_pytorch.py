@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rocm_patch.components.buildfile import cache_problems
-from rocm_patch.components.pytorch import PyTorch, kind_of
+from rocm_patch.components.pytorch import Build, PyTorch, forget_links, kind_of
 from rocm_patch.components.settings import load_settings
 from rocm_patch.components.tree import sync_tree
 from rocm_patch.errors import DataError, UsageError
@@ -149,3 +149,41 @@ def test_the_recipe_and_the_settings_name_the_same_versions_and_items() -> None:
     text = (data_root() / "recipes" / "pytorch" / "conandata.yml").read_text()
     assert all(f"name: {extra.item}\n" in text for extra in settings.extra)
     assert settings.layout in text
+
+
+def test_other_link_time_parts_mean_linking_again(tmp_path: Path) -> None:
+    build, deps = tmp_path / "build", tmp_path / "deps"
+    kept = [build / "a.o", build / "CMakeFiles" / "x.hip.o"]
+    linked = [build / "lib" / "libtorch.so", build / "lib.linux" / "torch" / "_C.so", build / "bin" / "shm"]
+
+    def fill() -> None:
+        for path in [*kept, *linked]:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"x")
+
+    (deps / "floor").mkdir(parents=True)
+    (deps / "floor" / "libc.so.6").write_bytes(b"1")
+    fill()
+    forget_links(build, deps)
+    assert all(path.is_file() for path in kept)
+    assert not any(path.exists() for path in linked)
+    fill()
+    forget_links(build, deps)
+    assert all(path.is_file() for path in linked)
+    (deps / "floor" / "libc.so.6").write_bytes(b"2")
+    forget_links(build, deps)
+    assert not any(path.exists() for path in linked)
+
+
+def test_a_python_that_the_sysroot_lacks_comes_from_the_recipe() -> None:
+    def named(python: str, sdk: str = "sysroot") -> set[str]:
+        request = Request(component="pytorch", version="2.6.0", python=python, sdk=sdk)
+        return {item.name for item in Build(request, Path("work")).items}
+
+    own = {"python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "libpython3.11-dev"}
+    assert own <= named("3.11")
+    assert not own & named("3.13")
+    assert not own & named("3.11", "host:/opt/rocm-6.4.3")
+    # Nothing that another Python's build keeps may change.
+    old, new = keys(), keys(python="3.11")
+    assert [name for name in STEPS if old[name] == new[name]][:1] == ["unpack"]

@@ -1,0 +1,79 @@
+// Run on an older system than the one it was compiled on: uses what that system lacks, then loads
+// libraries that were linked elsewhere, each with every symbol bound at once.
+//
+// Prints "ok" and the number of libraries; otherwise what went wrong, and ends with 1.
+
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <string>
+
+namespace {
+int wrong(const std::string &what) {
+  std::fprintf(stderr, "wrong: %s\n", what.c_str());
+  return 1;
+}
+
+// std::string::replace with its own text, against a copy's: every place and length of a short string.
+int replaces() {
+  const std::string text = "abcdefghijklmnopqrstuvwxyz";
+  for (std::size_t at = 0; at <= text.size(); ++at) {
+    for (std::size_t size = 0; at + size <= text.size(); ++size) {
+      for (std::size_t from = 0; from <= text.size(); ++from) {
+        for (std::size_t count = 0; from + count <= text.size(); ++count) {
+          std::string inside = text;
+          inside.reserve(64);
+          std::string copied = inside;
+          const std::string piece = text.substr(from, count);
+          inside.replace(at, size, inside.data() + from, count);
+          copied = copied.substr(0, at) + piece + copied.substr(at + size);
+          if (inside != copied) {
+            return wrong("replace " + std::to_string(at) + " " + std::to_string(size) + " " +
+                         std::to_string(from) + " " + std::to_string(count));
+          }
+        }
+      }
+    }
+  }
+  return 0;
+}
+
+int numbers() {
+  char *end = nullptr;
+  if (std::strtol("-12x", &end, 10) != -12 || *end != 'x' || std::strtol("0x7f", nullptr, 0) != 127) {
+    return wrong("strtol");
+  }
+  if (std::strtoul("777", nullptr, 8) != 0777 || std::strtoll("-9223372036854775808", nullptr, 10) >= 0 ||
+      std::strtoull("18446744073709551615", nullptr, 10) != ~0ULL) {
+    return wrong("strtoul, strtoll or strtoull");
+  }
+  int first = 0;
+  char word[8] = "";
+  if (std::sscanf("41 word", "%d %7s", &first, word) != 2 || first != 41 || std::strcmp(word, "word") != 0) {
+    return wrong("sscanf");
+  }
+  std::FILE *file = std::fopen("/proc/self/stat", "r");
+  int pid = 0;
+  const int read = file != nullptr ? std::fscanf(file, "%d", &pid) : 0;
+  if (file != nullptr) {
+    std::fclose(file);
+  }
+  return read == 1 && pid > 0 ? 0 : wrong("fscanf");
+}
+} // namespace
+
+int main(int count, char **words) {
+  if (replaces() != 0 || numbers() != 0) {
+    return 1;
+  }
+  for (int i = 1; i < count; ++i) {
+    if (dlopen(words[i], RTLD_NOW | RTLD_LOCAL) == nullptr) {
+      return wrong(dlerror());
+    }
+  }
+  std::cout << "ok " << count - 1 << std::endl;
+  return 0;
+}
