@@ -13,9 +13,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import attrs
+
 from rocm_patch.audit import Options, audit_paths
 from rocm_patch.audit.jsonout import summary_record
-from rocm_patch.components import elsewhere, pyenv, sdkheaders
+from rocm_patch.components import elsewhere, pyenv, sdkheaders, sharing
 from rocm_patch.components.buildfile import require_as_asked
 from rocm_patch.components.elsewhere import chosen, sdk_inputs
 from rocm_patch.components.settings import BuildSettings, load_settings
@@ -138,6 +140,11 @@ class Build:
                 inputs={"wheels": Text(wheels), "python": Text(self.request.python)},
                 after=["sources", "sysroot"], outputs=["pyenv"],
                 estimate=lambda: Estimate(disk=250_000_000, seconds=10),
+            ),
+            Step(
+                name="share", does="begin with what another Python's build has compiled", run=self.share,
+                after=["sysroot", "sdk-headers"], outputs=[sharing.FILE], atomic=False,
+                estimate=lambda: Estimate(disk=disk.compile, seconds=30),
             ),
             Step(
                 name="hipify", does="translate CUDA to HIP, bring the result to the build's tree",
@@ -265,6 +272,15 @@ class Build:
         pyenv.make_pyenv(
             run, self.sdk, wheels=[found[item.name] for item in wheels],
             interpreter=[found[item.name] for item in self.interpreter],
+        )  # fmt: skip
+
+    def share(self, run: StepRun) -> None:
+        """Take over the objects of another Python's build, but for what only setup.py makes."""
+        others = [attrs.evolve(self.request, python=python).label for python in self.settings.pythons]
+        sharing.take_over(
+            run, [self.folder.parent / name for name in others if name != self.folder.name],
+            same=("sysroot", "sdk-headers"), tree="src", needs="build/build.ninja",
+            record="state/src.files.json", without=("lib.linux-*", "temp.linux-*", "bdist.*", "*.egg-info"),
         )  # fmt: skip
 
     def hipify(self, run: StepRun) -> None:

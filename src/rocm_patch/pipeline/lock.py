@@ -15,7 +15,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -102,6 +102,18 @@ class WorkLock:
                 self._say(f"waiting for {who}")
                 told = True
             time.sleep(_POLL_S)
+
+
+@contextlib.contextmanager
+def reading(folder: Path) -> Iterator[bool]:
+    """Keep runs out of a work folder while it is read; gives False where one works there already."""
+    with (folder / "lock").open("a+b") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 def _who(holder: dict[str, Any]) -> str:

@@ -1,0 +1,75 @@
+"""Begin a build with what the same build for another Python has compiled.
+
+All but the Python bindings is the same for each Python, to the letter of the command lines. Ninja
+goes by these, which it keeps beside the objects, and by times, which are copied with them: what
+differs it compiles again by itself. Knows work folders; which files belong to one Python only, and
+what must be equal, the component says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from rocm_patch.pipeline.engine import StepRun
+from rocm_patch.pipeline.lock import reading
+from rocm_patch.pipeline.marks import read_mark
+
+#: The step's output; says whose objects were taken, or null.
+FILE = "shared.json"
+
+
+def take_over(
+    run: StepRun,
+    others: Sequence[Path],
+    *,
+    same: Sequence[str],
+    tree: str,
+    needs: str,
+    record: str,
+    without: Sequence[str],
+) -> None:
+    """Copy the folder `tree` of the first of `others` that fits, unless this build has one.
+
+    A work folder fits where its steps `same` have this folder's keys, its `tree` holds the file
+    `needs`, and no run works there. `record`, a file that tells what is in `tree`, comes with it;
+    names that match `without` do not.
+    """
+    taken = None
+    if not (run.folder / tree).exists():
+        for other in others:
+            if (other / tree / needs).is_file() and _alike(run.folder, other, same):
+                with reading(other) as undisturbed:
+                    if undisturbed:
+                        _copy(run, other, tree=tree, record=record, without=without)
+                        taken = other.name
+                        break
+    if taken is not None:
+        run.reporter.say(f"{run.step.name}: begins with what {taken} has compiled")
+    run.facts["taken_from"] = taken or ""
+    (run.folder / FILE).write_text(json.dumps({"from": taken}), encoding="utf-8")
+
+
+def _alike(folder: Path, other: Path, same: Sequence[str]) -> bool:
+    for step in same:
+        marks = []
+        for place in (folder, other):
+            with contextlib.suppress(ValueError, TypeError, KeyError):  # a damaged mark is none
+                marks.append(read_mark(place / "state" / f"{step}.mark.json"))
+        keys = {mark.key if mark is not None else None for mark in marks}
+        if len(marks) < len((folder, other)) or len(keys) != 1 or None in keys:
+            return False
+    return True
+
+
+def _copy(run: StepRun, other: Path, *, tree: str, record: str, without: Sequence[str]) -> None:
+    """Copy aside, then move into place: after a kill nothing or all is there."""
+    shutil.copytree(
+        other / tree, run.scratch / "taken", symlinks=True, ignore=shutil.ignore_patterns(*without)
+    )
+    # Before the tree: a record of files that are not there does no harm, the other way round would.
+    shutil.copy2(other / record, run.folder / record)
+    (run.scratch / "taken").rename(run.folder / tree)
