@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from rocm_patch.diagnose.catalogue import load_catalogue
 from rocm_patch.errors import UsageError
 from rocm_patch.sysroot import Sysroot
 from rocm_patch.validate import history
-from rocm_patch.validate.explain import explain
+from rocm_patch.validate.explain import explain, from_catalogue
 from rocm_patch.validate.libraries import find_libraries, open_libraries
 from rocm_patch.validate.model import Result, Run
 from rocm_patch.validate.page import write_page
@@ -159,6 +160,7 @@ def validate(
     benchmark is slower than usual, 90 where the suite cannot run, 91 where there is no GPU.
     """
     folder = _folder(report)
+    catalogue = load_catalogue()  # before the run: a broken entry must not cost its report
     options = ["--tier", tier, "--device", device, "--memory", str(memory)]
     options += ["--bench"] if bench else []
     options += ["--mutate", mutate] if mutate else []
@@ -208,7 +210,7 @@ def validate(
         "defect": inject,
         "strict": strict,
     }
-    explain(run)
+    explain(run, from_catalogue(catalogue, run.about))
     past = history_file or folder / "history.jsonl"
     run.verdicts = history.judge(run, history.read(past))
     if run.verdicts:
@@ -287,10 +289,11 @@ def _show(run: Run, folder: Path, console: Console) -> None:
         reason = [
             line for line in result.text.splitlines() if line.startswith("E  ")
         ] or result.text.splitlines()
-        known = f" (known: {result.known})" if result.known else ""
         console.print(
-            f"[red]{result.outcome}[/] {escape(result.id)}{known}\n    {escape(reason[0] if reason else '')}"
+            f"[red]{result.outcome}[/] {escape(result.id)}\n    {escape(reason[0] if reason else '')}"
         )
+        for entry in result.known:
+            console.print(f"    known problem: {entry.title} (docs/problems/{entry.id}.md)")
     if len(run.bad) > SHOWN:
         console.print(f"... and {len(run.bad) - SHOWN} more in the report")
     for verdict in run.verdicts:

@@ -28,6 +28,19 @@ class Test:
 
 
 @attrs.frozen
+class Known:
+    """An entry of the catalogue of problems that explains a failure: what showed it, and what to do."""
+
+    id: str
+    title: str
+    #: From 0 to 1, diagnose's.
+    confidence: float
+    evidence: list[str] = attrs.field(factory=list)
+    #: Best first, those that fit the GPU under test.
+    fixes: list[str] = attrs.field(factory=list)
+
+
+@attrs.frozen
 class Result:
     """One test's outcome; `text` is the failure or the reason of a skip, `seconds` its time."""
 
@@ -41,8 +54,10 @@ class Result:
     values: dict[str, Any] = attrs.field(factory=dict)
     #: How many results were compared with the reference.
     compared: int = 0
-    #: The catalogue's entry that explains a failure, or nothing.
-    known: str = ""
+    #: What the process wrote past pytest while a failed test ran: the runtime's own messages.
+    log: str = ""
+    #: The catalogue's entries that explain a failure, the best first.
+    known: list[Known] = attrs.field(factory=list)
 
     @property
     def bad(self) -> bool:
@@ -89,8 +104,8 @@ class Run:
         return sum(result.compared for result in self.results)
 
 
-def result_of(message: dict[str, Any]) -> Result:
-    """Make a result of the suite's `finished` message."""
+def result_of(message: dict[str, Any], log: str = "") -> Result:
+    """Make a result of the suite's `finished` message and of what the process logged meanwhile."""
     record = message.get("data", {}).get("record", {})
     return Result(
         id=message["id"],
@@ -101,4 +116,5 @@ def result_of(message: dict[str, Any]) -> Result:
         curves=record.get("curves", {}),
         values=record.get("values", {}),
         compared=record.get("compared", 0),
+        log=log if message["outcome"] == "failed" else "",
     )

@@ -14,10 +14,10 @@ from typing import Any
 import attrs
 
 from rocm_patch import __version__
-from rocm_patch.validate.model import OUTCOMES, Result, Run
+from rocm_patch.validate.model import OUTCOMES, Known, Result, Run
 
-#: Version of the JSON report's form.
-FORM = 1
+#: Version of the JSON report's form. 2: `known` of a result is a list of entries.
+FORM = 2
 #: What XML 1.0 cannot hold.
 _CONTROL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -48,6 +48,8 @@ def write_json(run: Run, path: Path) -> None:
 def read_json(path: Path) -> Run:
     """Read a JSON report back."""
     data = json.loads(path.read_text(encoding="utf-8"))
+    for result in data["results"]:
+        result["known"] = [Known(**entry) for entry in result["known"]]
     return Run(
         about=data["about"],
         settings=data["settings"],
@@ -90,6 +92,9 @@ def write_junit(run: Run, path: Path) -> None:
             ET.SubElement(case, kind, type=result.outcome, message=_clean(first[0])).text = _clean(
                 result.text
             )
+        said = [f"known problem: {entry.id}, {entry.title}" for entry in result.known]
+        if said or result.log:
+            ET.SubElement(case, "system-err").text = _clean("\n".join([*said, result.log]))
     ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 

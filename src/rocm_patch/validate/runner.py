@@ -166,7 +166,7 @@ class Runner:
         if message.get("poisoned"):
             # The process ends itself: its GPU context is broken, and not by the tests to come.
             worker.stop()
-        return result_of(message)
+        return result_of(message, worker.last_words())
 
 
 def _sentence(words: str) -> str:

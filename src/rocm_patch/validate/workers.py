@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -31,6 +32,8 @@ _SHELL_SIGNAL = 128
 _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 #: Bytes of a process's own output that are kept with a crash.
 TAIL = 8000
+#: A line of pytest's own progress, which says nothing of the test.
+_PROGRESS = re.compile(r"[.FEsxX]*\s*(?:\[ *\d+%\])?")
 
 
 class GoneError(Exception):
@@ -87,6 +90,8 @@ class Worker:
         self.command = command
         self.log = log
         self.buffer = b""
+        #: Length of the log when the start or the test that runs began: what is before is others'.
+        self.before = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.pipe = -1
         self.orders = -1
@@ -95,6 +100,7 @@ class Worker:
         """Start the process and give its `collected` message; GoneError or HungError where none comes."""
         self.stop()
         self.buffer = b""
+        self._mark()
         self.pipe, theirs = os.pipe()
         orders, self.orders = os.pipe()
         try:
@@ -126,6 +132,7 @@ class Worker:
         """Run one test and give its `finished` message."""
         if self.process is None:
             raise GoneError("was not started", "")
+        self._mark()
         try:
             os.write(self.orders, test.encode() + b"\n")
         except BrokenPipeError:
@@ -153,11 +160,15 @@ class Worker:
         how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return GoneError(how, self.last_words())
 
+    def _mark(self) -> None:
+        self.before = self.log.stat().st_size if self.log.is_file() else 0
+
     def last_words(self) -> str:
-        """Give the end of the process's own output: a GPU fault is told there."""
+        """Give the end of what the process wrote since its start or the test began: faults are told there."""
         if not self.log.is_file():
             return ""
-        return self.log.read_bytes()[-TAIL:].decode(errors="replace")
+        text = self.log.read_bytes()[self.before :][-TAIL:].decode(errors="replace")
+        return "\n".join(line for line in text.splitlines() if not _PROGRESS.fullmatch(line))
 
     def stop(self) -> None:
         """End the process and what it started; an idle one is let go first."""

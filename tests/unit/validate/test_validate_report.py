@@ -4,6 +4,7 @@ import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import attrs
 import pytest
 from click.testing import CliRunner
 from tests.unit.validate import suite
@@ -12,7 +13,7 @@ from rocm_patch.cli.validate import validate
 from rocm_patch.errors import DataError, NoGpuError
 from rocm_patch.validate import charts, history
 from rocm_patch.validate.explain import explain
-from rocm_patch.validate.model import Result, Run
+from rocm_patch.validate.model import Known, Result, Run
 from rocm_patch.validate.page import groups_of, write_page
 from rocm_patch.validate.report import read_json, write_json, write_junit
 
@@ -41,6 +42,7 @@ GOOD = Result(
 )
 BAD = Result("test_b.py::two[<x>]", "failed", 0.5, "E   1 & 2 \x1b[31m differ")
 GONE = Result("test_b.py::three", "crashed", 0.1, "ended by SIGABRT")
+ENTRY = Known("miopen-bn", "MIOpen's <BatchNorm>", 0.95, ["line <seen>"], ["take another"])
 LEFT = Result("test_c.py::four", "skipped", 0.0, "one GPU")
 
 
@@ -54,7 +56,7 @@ def test_a_run_passes_only_if_something_ran_and_nothing_failed() -> None:
 
 
 def test_json_comes_back_as_it_was(tmp_path: Path) -> None:
-    run = _run(GOOD, BAD, GONE, LEFT)
+    run = _run(GOOD, BAD, attrs.evolve(GONE, known=[ENTRY], log="words"), LEFT)
     write_json(run, tmp_path / "report.json")
     data = json.loads((tmp_path / "report.json").read_text())
     assert data["counts"] == {"passed": 1, "failed": 1, "crashed": 1, "hung": 0, "skipped": 1}
@@ -63,7 +65,7 @@ def test_json_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_junit_counts_failures_and_errors_apart(tmp_path: Path) -> None:
-    write_junit(_run(GOOD, BAD, GONE, LEFT), tmp_path / "junit.xml")
+    write_junit(_run(GOOD, BAD, attrs.evolve(GONE, known=[ENTRY]), LEFT), tmp_path / "junit.xml")
     root = ET.parse(tmp_path / "junit.xml").getroot()[0]  # noqa: S314  (our own file)
     assert {name: root.get(name) for name in ("tests", "failures", "errors", "skipped")} == {
         "tests": "4",
@@ -74,17 +76,20 @@ def test_junit_counts_failures_and_errors_apart(tmp_path: Path) -> None:
     text = root.findtext("testcase[@name='two[<x>]']/failure")
     assert text is not None
     assert "1 & 2 ?[31m differ" in text
+    assert "miopen-bn, MIOpen's <BatchNorm>" in str(root.findtext("testcase[@name='three']/system-err"))
+    assert root.find("testcase[@name='two[<x>]']/system-err") is None
 
 
 def test_the_page_stands_alone_and_escapes(tmp_path: Path) -> None:
     run = _run(GOOD, BAD, GONE, LEFT)
-    explain(run, lambda text: "miopen-bn" if "SIGABRT" in text else "")
+    explain(run, lambda result: [ENTRY] if "SIGABRT" in result.text else [])
     run.verdicts = history.judge(_run(_bench(5.0)), [])
     write_page(run, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "two[&lt;x&gt;]" in page
     assert "<x>" not in page
-    assert "miopen-bn" in page
+    for shown in ("miopen-bn", "MIOpen&#39;s &lt;BatchNorm&gt;", "line &lt;seen&gt;", "take another"):
+        assert page.count(shown) in {1, 2}, shown
     assert page.count("<svg") == 2
     for outside in ("<script", "<link", "src=", "href="):
         assert outside not in page
@@ -128,12 +133,18 @@ def test_the_command_writes_every_report_and_fails_with_the_suite(tmp_path: Path
         "        parser.addoption(name)\n"
         "    parser.addoption('--bench', action='store_true')\n"
     )
-    tests = "def test_a():\n    pass\n\ndef test_b():\n    assert 0\n"
+    raises = "raise RuntimeError('HIP error: invalid device function')"
+    tests = f"def test_a():\n    pass\n\ndef test_b():\n    {raises}\n"
     command = suite.make(tmp_path / "suite", tests, conftest)
     words = ["--suite", str(command.suite), "--report", str(tmp_path / "out")]
     done = CliRunner().invoke(validate, words)
     assert done.exit_code == 1, done.output
     assert "1 passed, 1 failed" in done.output
+    assert "known problem: The program holds no code for this GPU" in done.output
+    assert json.loads((tmp_path / "out/report.json").read_text())["results"][1]["known"][0]["id"] == (
+        "no-kernel-for-arch"
+    )
+    assert "no-kernel-for-arch" in (tmp_path / "out/report.html").read_text()
     assert {file.name for file in (tmp_path / "out").iterdir()} >= {"report.html", "report.json", "junit.xml"}
     done = CliRunner().invoke(validate, [*words, "--only", "test_a"])
     assert done.exit_code == 0, done.output

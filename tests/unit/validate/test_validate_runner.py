@@ -53,6 +53,24 @@ def test_a_crash_is_told_with_its_signal_and_last_words(run: Run) -> None:
     assert "Memory access fault" in text
 
 
+def test_what_one_test_wrote_is_not_put_down_to_another(tmp_path: Path) -> None:
+    """All processes of a place write into one log: a fault of the first says nothing of the second's end."""
+    tests = (
+        "import os, signal\n\n"
+        "def test_fault():\n    os.write(2, b'Memory access fault by GPU node-1\\n')\n"
+        "    os.kill(os.getpid(), signal.SIGABRT)\n\n"
+        "def test_dies():\n    os.kill(os.getpid(), signal.SIGABRT)\n\n"
+        "def test_says():\n    os.write(2, b'rocBLAS warning\\n')\n    assert 0\n\n"
+        "def test_silent():\n    assert 0\n"
+    )
+    run = Runner(suite.make(tmp_path / "suite", tests), tmp_path, Settings(), _ignore).run()
+    fault, dies, says, silent = run.results
+    assert "Memory access fault" in fault.text
+    assert "Memory access fault" not in dies.text
+    assert "Fatal Python error: Aborted" in dies.text
+    assert (says.log, silent.log) == ("rocBLAS warning", "")
+
+
 def test_a_failure_keeps_its_assertion(run: Run) -> None:
     assert "assert (1 + 1) == 3" in _result(run, "test_bad").text
     assert "one GPU" in _result(run, "test_not_here").text
