@@ -31,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--memory", type=float, default=6.0, metavar="GIB", help="device memory that the suite may take"
     )
     group.addoption("--bench", action="store_true", help="also measure throughput")
+    group.addoption("--virtual", action="store_true", help="the GPU under test is rocm-patch's virtual one")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,10 +42,13 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
     devices.settle(gpu)
     Guard.device = gpu
-    config.about = devices.describe(gpu) | {
+    about = devices.describe(gpu)
+    # By the option, the tests that are the virtual card's own run even if it had forgotten its name.
+    config.virtual = config.getoption("--virtual") or about["name"].endswith("(virtual)")  # type: ignore[attr-defined]
+    config.about = about | {  # type: ignore[attr-defined]
         "tier": config.getoption("--tier"),
         "mutations": ", ".join(MUTATIONS),
-    }  # type: ignore[attr-defined]
+    }
     name = config.getoption("--mutate")
     if name is not None:
         try:
@@ -64,16 +68,20 @@ def _healthy(gpu: torch.device) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the tests of the tier; measurements only if asked for."""
+    """Leave the tests of the tier and of this kind of card; measurements only if asked for."""
     tier = config.getoption("--tier")
-    gone = [
-        item
-        for item in items
-        if (tier != "full" and item.get_closest_marker(tier) is None)
-        or (item.get_closest_marker("bench") is not None and not config.getoption("--bench"))
-        # A planted defect bends results; what is about the device itself would only cost time.
-        or (item.get_closest_marker("exclusive") is not None and config.getoption("--mutate"))
-    ]
+    other = "real" if config.virtual else "virtual"  # type: ignore[attr-defined]
+
+    def unwanted(marks: set[str]) -> bool:
+        return (
+            (tier != "full" and tier not in marks)
+            or other in marks
+            or ("bench" in marks and not config.getoption("--bench"))
+            # A planted defect bends results; what is about the device itself would only cost time.
+            or ("exclusive" in marks and config.getoption("--mutate") is not None)
+        )
+
+    gone = [item for item in items if unwanted({mark.name for mark in item.iter_markers()})]
     if gone:
         config.hook.pytest_deselected(items=gone)
         items[:] = [item for item in items if item not in set(gone)]

@@ -1,25 +1,35 @@
-"""Throughput on a real GPU: products, convolutions and the trainings; only with --bench.
+"""With --bench: throughput on a real GPU, and on the virtual one what a step executes in its place.
 
-Times mean nothing on the virtual GPU, so nothing here is in its tier. Each value is the
-median of several timed rounds; `rocm-patch validate` keeps a history and gives the verdict.
+Times mean nothing on the virtual card, and a real one does not count its instructions. A throughput is
+the median of several timed rounds; `rocm-patch validate` keeps a history of them and gives the verdict.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812  (torch's own convention)
-from suite.device import move_all
+from suite.benchmarks import BENCHMARKS
 from suite.guard import gpu_only
 from suite.record import Record
-from suite.workloads import workloads
+from suite.statistics import counted
 
 ROUNDS = 9
-pytestmark = [pytest.mark.exclusive, pytest.mark.bench, pytest.mark.quick]
+#: Calls in the two processes whose difference is counted: what a program does once is in both.
+FEW, MANY = 1, 3
+pytestmark = [
+    pytest.mark.exclusive,
+    pytest.mark.bench,
+    pytest.mark.quick,
+    pytest.mark.slice,
+    pytest.mark.parametrize("name", BENCHMARKS),
+]
 
 
 def _seconds(run: Callable[[], object], gpu: torch.device) -> float:
@@ -45,45 +55,32 @@ def _seconds(run: Callable[[], object], gpu: torch.device) -> float:
     return median(rounds)
 
 
-@pytest.mark.parametrize("shape", [(512, 512, 512), (2048, 2048, 2048), (4096, 1024, 257)], ids=str)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
-def test_products(shape: tuple[int, int, int], dtype: torch.dtype, gpu: torch.device, record: Record) -> None:
-    m, k, n = shape
-    a, b = torch.randn(m, k, device=gpu, dtype=dtype), torch.randn(k, n, device=gpu, dtype=dtype)
+@pytest.mark.real
+def test_throughput(name: str, gpu: torch.device, record: Record) -> None:
+    benchmark = BENCHMARKS[name]
+    run = benchmark.make(gpu)
     with gpu_only():
-        a @ b
-    seconds = _seconds(lambda: a @ b, gpu)
-    record.value(
-        "bench",
-        {"name": f"gemm {m}x{k}x{n} {dtype}", "value": 2 * m * k * n / seconds / 1e9, "unit": "GFLOP/s"},
-    )
+        run()
+    value = benchmark.work / _seconds(run, gpu)
+    record.value("bench", {"name": name, "value": value, "unit": benchmark.unit})
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
-def test_convolutions(dtype: torch.dtype, gpu: torch.device, record: Record) -> None:
-    x = torch.randn(8, 64, 56, 56, device=gpu, dtype=dtype)
-    w = torch.randn(64, 64, 3, 3, device=gpu, dtype=dtype)
-    with gpu_only():
-        F.conv2d(x, w, padding=1)
-    seconds = _seconds(lambda: F.conv2d(x, w, padding=1), gpu)
-    work = 2 * 8 * 64 * 64 * 9 * 56 * 56
-    record.value(
-        "bench", {"name": f"conv 3x3 64 channels {dtype}", "value": work / seconds / 1e9, "unit": "GFLOP/s"}
-    )
+def _executed(name: str, gpu: torch.device, folder: Path) -> tuple[dict[str, int], dict[str, int]]:
+    """Count all kernels of a process that makes FEW calls and of one that makes MANY.
+
+    A process before them is not counted: in it libraries try and compile their kernels, once for all.
+    """
+    worker = str(Path(__file__).with_name("count_worker.py"))
+    words = [sys.executable, worker, name, str(gpu), str(folder), str(FEW), str(FEW), str(MANY)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)  # the runner's limit ends it
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
+    return counted(folder / "1.json"), counted(folder / "2.json")
 
 
-@pytest.mark.parametrize("name", ["mlp", "resnet", "lstm", "gpt"])
-def test_training_steps(name: str, gpu: torch.device, record: Record) -> None:
-    workload = workloads("full")[name]
-    model = workload.model().to(gpu)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=workload.rate)
-    x, target = move_all(workload.batch(0), gpu)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        workload.loss(model(x), target).backward()
-        optimizer.step()
-
-    with gpu_only():
-        step()
-    record.value("bench", {"name": f"training {name}", "value": 1 / _seconds(step, gpu), "unit": "steps/s"})
+@pytest.mark.virtual
+@pytest.mark.unguarded("the work is in other processes, under the guard there")
+def test_instructions(name: str, gpu: torch.device, record: Record, tmp_path: Path) -> None:
+    few, many = _executed(name, gpu, tmp_path)
+    step = {kind: round((many[kind] - few[kind]) / (MANY - FEW)) for kind in few}
+    assert 0 < step["fma"] < step["valu"] < step["instructions"] <= few["instructions"], (step, few, many)
+    record.value("step", {"name": name, **step})

@@ -55,7 +55,9 @@ SHOWN = 20
     default=None,
     help="Folder for report.html, report.json, junit.xml and the logs. Default: dist/validation.",
 )
-@click.option("--only", default=None, metavar="TEXT", help="Run the tests whose id contains TEXT.")
+@click.option(
+    "--only", multiple=True, metavar="TEXT", help="Run the tests whose id contains TEXT; may be repeated."
+)
 @click.option(
     "--python",
     default=sys.executable,
@@ -124,7 +126,11 @@ SHOWN = 20
 @click.option(
     "--strict", is_flag=True, help="With the virtual card's checks: races, unset reads (--virtual)."
 )
-@click.option("--bench", is_flag=True, help="Also measure throughput and judge it by the history.")
+@click.option(
+    "--bench",
+    is_flag=True,
+    help="Also measure throughput and judge it by the history; with --virtual, count instructions instead.",
+)
 @click.option(
     "--history",
     "history_file",
@@ -137,7 +143,7 @@ def validate(
     tier: str,
     device: str,
     report: Path | None,
-    only: str | None,
+    only: tuple[str, ...],
     python: str,
     suite: Path | None,
     jobs: int,
@@ -164,12 +170,18 @@ def validate(
     options = ["--tier", tier, "--device", device, "--memory", str(memory)]
     options += ["--bench"] if bench else []
     options += ["--mutate", mutate] if mutate else []
+    options += ["--virtual"] if virtual else []
     # Each process has its share of the cores: threads that wait for each other's core take most of the time.
     share = str(max(1, (os.cpu_count() or 1) // jobs))
     threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", share)}
     console = Console(highlight=False, soft_wrap=True)
     command = Command(python, (suite or _suite()).resolve(), options, threads)
     facts: dict[str, str] = {}
+    if virtual and history_file is not None:
+        raise UsageError(
+            "--history keeps times, and the virtual card has none",
+            step="leave it out: --bench --virtual counts what a step executes",
+        )
     if virtual:
         cards = VgpuSettings(devices=devices, inject=inject, strict=strict)
         archives = [] if stock else find_libraries(libraries)
@@ -203,7 +215,7 @@ def validate(
         run.about |= {f"executed {name}": f"{value:,}" for name, value in executed(command.scratch).items()}
     run.settings = {
         "tier": tier,
-        "only": only,
+        "only": ", ".join(only),
         "jobs": jobs,
         "memory": memory,
         "mutation": mutate,
@@ -296,6 +308,9 @@ def _show(run: Run, folder: Path, console: Console) -> None:
             console.print(f"    known problem: {entry.title} (docs/problems/{entry.id}.md)")
     if len(run.bad) > SHOWN:
         console.print(f"... and {len(run.bad) - SHOWN} more in the report")
+    for step in run.steps:
+        share = f"{100 * step['fma_share']:.1f} % fused multiply-adds"
+        console.print(f"{escape(step['name'])}: {step['instructions']:,} wave instructions a step, {share}")
     for verdict in run.verdicts:
         word = "[red]slower[/]" if verdict["regressed"] else "as usual" if verdict["earlier"] else "first"
         console.print(f"{escape(verdict['name'])}: {verdict['value']:.4g} {verdict['unit']} ({word})")

@@ -99,6 +99,16 @@ class Run:
         return self.count("passed") > 0 and not self.bad and not any(v["regressed"] for v in self.verdicts)
 
     @property
+    def steps(self) -> list[dict[str, Any]]:
+        """Give what one step of each benchmark executes on the virtual card, where that was asked for.
+
+        Wave instructions in all, of these the vector ALU's (`valu`), of these fused multiply-adds (`fma`),
+        and the latter's share of all.
+        """
+        found = [result.values["step"] for result in self.results if "step" in result.values]
+        return [{**step, "fma_share": step["fma"] / step["instructions"]} for step in found]
+
+    @property
     def compared(self) -> int:
         """Give the number of comparisons with the reference."""
         return sum(result.compared for result in self.results)

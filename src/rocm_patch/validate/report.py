@@ -36,6 +36,7 @@ def as_json(run: Run) -> dict[str, Any]:
         "about": run.about,
         "settings": run.settings,
         "benchmark": run.verdicts,
+        "steps": run.steps,
         "results": [attrs.asdict(result) for result in run.results],
     }
 

@@ -35,7 +35,8 @@ class Settings:
     jobs: int = 1
     start_limit: float = 900.0
     test_limit: float = 1800.0
-    only: str | None = None
+    #: Texts of which a test's id must contain one; none: all tests run.
+    only: tuple[str, ...] = ()
 
 
 class Runner:
@@ -58,11 +59,11 @@ class Runner:
             message = self._start(first)
             tests = [Test(t["id"], tuple(t["marks"])) for t in message["tests"]]
             if self.settings.only:
-                tests = [test for test in tests if self.settings.only in test.id]
+                tests = [test for test in tests if any(text in test.id for text in self.settings.only)]
             if not tests:
                 raise ValidationError(
                     "no test is left to run",
-                    cause=f"--only {self.settings.only}"
+                    cause=" ".join(f"--only {text}" for text in self.settings.only)
                     if self.settings.only
                     else "the suite collected none",
                     step="name a part of a test's id, such as test_indexing or nonzero",

@@ -7,10 +7,11 @@ from pathlib import Path
 import attrs
 import pytest
 from click.testing import CliRunner
+from tests.gpu.suite.statistics import counted
 from tests.unit.validate import suite
 
 from rocm_patch.cli.validate import validate
-from rocm_patch.errors import DataError, NoGpuError
+from rocm_patch.errors import DataError, NoGpuError, UsageError
 from rocm_patch.validate import charts, history
 from rocm_patch.validate.explain import explain
 from rocm_patch.validate.model import Known, Result, Run
@@ -30,6 +31,11 @@ def _run(*results: Result) -> Run:
     )
     run.seconds = 2.0
     return run
+
+
+def _step(instructions: int, fma: int) -> Result:
+    step = {"name": "training <mlp>", "instructions": instructions, "valu": fma + 1, "fma": fma}
+    return Result("test_benchmark.py::b", "passed", 1.0, values={"step": step})
 
 
 GOOD = Result(
@@ -134,12 +140,16 @@ def test_the_command_writes_every_report_and_fails_with_the_suite(tmp_path: Path
         "    parser.addoption('--bench', action='store_true')\n"
     )
     raises = "raise RuntimeError('HIP error: invalid device function')"
-    tests = f"def test_a():\n    pass\n\ndef test_b():\n    {raises}\n"
+    step = {"name": "mlp", "instructions": 4_096_000, "valu": 3_000_000, "fma": 1_024_000}
+    tells = f"record_property('record', {{'values': {{'step': {step}}}}})"
+    tests = f"def test_a(record_property):\n    {tells}\n\ndef test_b():\n    {raises}\n"
     command = suite.make(tmp_path / "suite", tests, conftest)
     words = ["--suite", str(command.suite), "--report", str(tmp_path / "out")]
     done = CliRunner().invoke(validate, words)
     assert done.exit_code == 1, done.output
     assert "1 passed, 1 failed" in done.output
+    assert "mlp: 4,096,000 wave instructions a step, 25.0 % fused multiply-adds" in done.output
+    assert not (tmp_path / "out/history.jsonl").exists()
     assert "known problem: The program holds no code for this GPU" in done.output
     assert json.loads((tmp_path / "out/report.json").read_text())["results"][1]["known"][0]["id"] == (
         "no-kernel-for-arch"
@@ -148,6 +158,35 @@ def test_the_command_writes_every_report_and_fails_with_the_suite(tmp_path: Path
     assert {file.name for file in (tmp_path / "out").iterdir()} >= {"report.html", "report.json", "junit.xml"}
     done = CliRunner().invoke(validate, [*words, "--only", "test_a"])
     assert done.exit_code == 0, done.output
+
+
+def test_what_a_step_executes_is_reported_and_is_no_time(tmp_path: Path) -> None:
+    run = _run(GOOD, _step(1_000_000, 125_000))
+    assert history.judge(run, []) == []
+    write_json(run, tmp_path / "report.json")
+    (step,) = json.loads((tmp_path / "report.json").read_text())["steps"]
+    assert (step["instructions"], step["fma"], step["fma_share"]) == (1_000_000, 125_000, 0.125)
+    assert read_json(tmp_path / "report.json").steps == run.steps
+    write_page(run, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    for shown in ("training &lt;mlp&gt;", "1,000,000", "125,000", "12.5 %"):
+        assert shown in page
+    write_page(_run(GOOD), tmp_path / "report.html")
+    assert "What a step executes" not in (tmp_path / "report.html").read_text()
+
+
+def test_the_kernels_of_all_cards_are_added_up(tmp_path: Path) -> None:
+    kernel = {"name": "k", "instructions": 10, "valu": 7, "fma": 3, "launches": 1}
+    cards = [{"kernels": [kernel, {**kernel, "fma": 0}]}, {"kernels": []}, {"kernels": [kernel]}]
+    (tmp_path / "1.json").write_text(json.dumps({"devices": cards}))
+    assert counted(tmp_path / "1.json") == {"instructions": 30, "valu": 21, "fma": 6}
+
+
+def test_a_history_of_times_is_refused_on_the_virtual_card(tmp_path: Path) -> None:
+    words = ["--virtual", "--bench", "--history", str(tmp_path / "h"), "--report", str(tmp_path / "out")]
+    done = CliRunner().invoke(validate, words)
+    assert isinstance(done.exception, UsageError)
+    assert "the virtual card has none" in str(done.exception)
 
 
 def test_without_a_torch_that_has_a_gpu_the_real_suite_says_so(tmp_path: Path) -> None:
