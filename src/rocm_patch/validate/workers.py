@@ -32,6 +32,9 @@ _SHELL_SIGNAL = 128
 _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 #: Bytes of a process's own output that are kept with a crash.
 TAIL = 8000
+#: Seconds that a process has to end by itself after its last test: the virtual card writes its statistics
+#: then, and on a busy machine torch takes its time to go.
+GRACE = 60.0
 #: A line of pytest's own progress, which says nothing of the test.
 _PROGRESS = re.compile(r"[.FEsxX]*\s*(?:\[ *\d+%\])?")
 
@@ -180,7 +183,7 @@ class Worker:
             # The group is this worker's own (start_new_session), so nothing else is met.
             with contextlib.suppress(ProcessLookupError):
                 try:
-                    process.wait(5)
+                    process.wait(GRACE)
                 except subprocess.TimeoutExpired:
                     os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
