@@ -82,5 +82,7 @@ def _executed(name: str, gpu: torch.device, folder: Path) -> tuple[dict[str, int
 def test_instructions(name: str, gpu: torch.device, record: Record, tmp_path: Path) -> None:
     few, many = _executed(name, gpu, tmp_path)
     step = {kind: round((many[kind] - few[kind]) / (MANY - FEW)) for kind in few}
-    assert 0 < step["fma"] < step["valu"] < step["instructions"] <= few["instructions"], (step, few, many)
+    assert 0 < step["fma"] < step["valu"] < step["instructions"], (step, few, many)
+    # A step is in the smaller process as well; its data and so its branches are another step's.
+    assert step["instructions"] < 1.1 * few["instructions"], (step, few, many)
     record.value("step", {"name": name, **step})
