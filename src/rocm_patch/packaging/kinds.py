@@ -18,6 +18,7 @@ from rocm_patch.packaging.bill import plain_bill, product_bill
 from rocm_patch.packaging.layout import Layout
 from rocm_patch.packaging.model import Change, Content, Package, Relation
 from rocm_patch.packaging.product import Entry, Product
+from rocm_patch.packaging.shelf import Lying, newest_release
 from rocm_patch.packaging.stock import Stock
 from rocm_patch.packaging.versions import own_revision, same_upstream
 from rocm_patch.wheel.elf import read_dynamic
@@ -131,13 +132,14 @@ def diverting(given: Given) -> Package:
     return attrs.evolve(package, diverts=diverts, ldconfig=_searched(given.layout))
 
 
-def meta(packages: Sequence[Package], *, rocm: str, target: str, revision: int, licence_text: str) -> Package:
+def meta(packages: Sequence[Lying], *, target: str, revision: int, licence_text: str) -> Package:
     """Give the package that pulls in all of a layout, each in its exact version."""
     name = META.format(target=target)
+    rocm = newest_release(packages) or "0"
     version = f"{rocm}+{target}.{revision}"
     epoch = max(package.epoch for package in packages)
     parts = [
-        Part("vendored", one.name, one.full_version, properties={"rocm-patch:licence": one.licence})
+        Part("vendored", one.name, one.version, properties={"rocm-patch:licence": one.licence})
         for one in packages
     ]
     return Package(
@@ -155,13 +157,13 @@ def meta(packages: Sequence[Package], *, rocm: str, target: str, revision: int, 
         epoch=epoch,
         contents=(),
         licences={"MIT": licence_text},
-        changes=(Change(f"{version}-1", tuple(f"{one.name} {one.full_version}." for one in packages)),),
+        changes=(Change(f"{version}-1", tuple(f"{one.name} {one.version}." for one in packages)),),
         sbom=plain_bill(
             name=name, version=f"{version}-1", licence="MIT", epoch=epoch, parts=parts,
             facts={"target": target, "rocm": rocm},
         ),
         architecture="all",
-        depends=tuple(Relation((one.name,), "=", one.full_version) for one in packages),
+        depends=tuple(Relation((one.name,), "=", one.version) for one in packages),
     )  # fmt: skip
 
 
