@@ -146,7 +146,7 @@ class _Run:
                 package = kinds.kernel_pack(given)
             else:
                 divert = order.divert and format_ == "deb"
-                package = kinds.diverting(given) if divert else kinds.replacing(given)
+                package = kinds.diverting(given) if divert else kinds.replacing(given, decision.reason)
             self._build(name, format_, package, decision)
 
     def _stock(self, layout: str, format_: Format, component: str) -> Stock | None:

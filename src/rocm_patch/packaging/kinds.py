@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -26,6 +27,8 @@ from rocm_patch.wheel.sbom import Part
 
 _SONAME = re.compile(r"\.so\.\d+$")
 _DEVELOPMENT = re.compile(r"^include/|^lib/(cmake|pkgconfig)/|^share/doc/|^lib/[^/]+\.(so|a)$")
+#: Columns of a description's line: dpkg puts a space before each, and terminals have 80.
+_COLUMNS = 76
 META = "rocm-patch-{target}"
 _TITLES = {"rocblas": "rocBLAS", "miopen": "MIOpen", "rocsolver": "rocSOLVER"}
 
@@ -78,15 +81,15 @@ def kernel_pack(given: Given) -> Package:
     )  # fmt: skip
 
 
-def replacing(given: Given) -> Package:
-    """Give the package that takes the stock one's name and place."""
+def replacing(given: Given, reason: str) -> Package:
+    """Give the package that takes the stock one's name and place; `reason` is the decision's sentence."""
     product, stock = given.product, given.stock
     contents = [_content(given, entry) for entry in _run_time(given)]
     _has_library(given, {one.path for one in contents})
     summary = f"ROCm's {_title(product)} with code for {given.target}"
     text = (
-        f"Takes the place of {stock.name} {stock.version},",
-        f"whose library has no code for {given.target}.",
+        "Takes the place of the stock package of this name:",
+        *textwrap.wrap(f"{reason}.", _COLUMNS, break_long_words=False, break_on_hyphens=False),
         "Installing the stock version again takes it back.",
     )
     provides = [Relation((stock.name,), "=", stock.version)]

@@ -158,7 +158,7 @@ def test_a_library_without_the_links_of_the_stock_one_is_refused(house: House, t
     (folder / "lib/libMIOpen.so.1").unlink()
     parts.redescribe(folder, "miopen")
     with pytest.raises(PackageError, match="lacks names") as caught:
-        replacing(given(house, folder, "miopen.deb", "miopen"))
+        replacing(given(house, folder, "miopen.deb", "miopen"), "for the test")
     assert caught.value.detail == [f"/{parts.AMD_LIB}/libMIOpen.so.1"]
 
 
@@ -177,7 +177,8 @@ def test_a_replacing_package_tells_dpkg_shlibdeps_what_the_stock_one_did(
     shlibs = "libMIOpen 1 miopen-hip (>= 3.4.0)\n"
     one = given(house, house.miopen, "miopen.deb", "miopen")
     stock = attrs.evolve(one.stock, link_records={"shlibs": shlibs})
-    made = build_deb(replacing(attrs.evolve(one, stock=stock)), tmp_path, tmp_path / "scratch")
+    package = replacing(attrs.evolve(one, stock=stock), "for the test")
+    made = build_deb(package, tmp_path, tmp_path / "scratch")
     with DebFile(str(made)) as archive:
         assert archive.control.get_content("shlibs", encoding="utf-8") == shlibs
 
