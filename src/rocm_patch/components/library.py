@@ -230,11 +230,8 @@ class LibraryBuild:
     def configure(self, run: StepRun) -> None:
         """Bring over what differs, configure, then compare CMake's cache with what was asked for."""
         sync_tree(self.source_tree(), self.src.outside, run.folder / "state" / "src.files.json")
-        for folder in (self.cache, self.build.outside):
-            folder.mkdir(parents=True, exist_ok=True)
-        launcher.write_tools(
-            run, self.sdk, self.launcher_mounts[0].outside, launcher=self.request.launcher, cmake_cache={}
-        )
+        self.build.outside.mkdir(parents=True, exist_ok=True)
+        self.tools(run)
         cache = self.build.outside / "CMakeCache.txt"
         cache.unlink(missing_ok=True)
         entries = [f"-D{key}={value}" for key, value in self.cmake_entries().items()]
@@ -371,6 +368,12 @@ class LibraryBuild:
         """Run a program inside the SDK with the build's folders and environment."""
         environment = {**self.environment(), **(env or {})}
         run.call(self.sdk.command(argv, mounts=[*self.mounts, *extra], env=environment, cwd=cwd))
+
+    def tools(self, run: StepRun) -> None:
+        """Make what the environment's compilers are found by: the launcher's folder and its cache."""
+        self.cache.mkdir(parents=True, exist_ok=True)
+        folder = self.launcher_mounts[0].outside
+        launcher.write_tools(run, self.sdk, folder, launcher=self.request.launcher, cmake_cache={})
 
     def ninja(self, *targets: str) -> NinjaBuild:
         """Give the configured build."""
