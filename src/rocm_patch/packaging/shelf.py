@@ -99,7 +99,7 @@ def covered(
 def _read(file: Path, bill: dict[str, Any], target: str) -> Lying | None:
     """Read a bill. None where it is another target's. LookupError, StopIteration where it is not ours."""
     subject = bill["metadata"]["component"]
-    facts = {
+    facts: dict[str, str] = {
         one["name"].removeprefix(_FACT): one["value"]
         for one in subject["properties"]
         if one["name"].startswith(_FACT)
