@@ -105,6 +105,13 @@ def validate_torch_gfx1010(session: nox.Session) -> None:
     session.run("python", "-m", "rocm_patch", "validate", "--virtual", *session.posargs, env=SOURCE)
 
 
+@nox.session(name="validate-card")
+def validate_card(session: nox.Session) -> None:
+    """Run the GPU suite on this machine's card; the arguments are `validate`'s: --python has the torch."""
+    _install(session)
+    session.run("python", "-m", "rocm_patch", "validate", *session.posargs, env=SOURCE)
+
+
 @nox.session
 def conformance(session: nox.Session) -> None:
     """Run others' GPU test suites on the virtual gfx1010; the arguments are `vgpu conformance`'s."""

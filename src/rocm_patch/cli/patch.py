@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rocm_patch import series as work
+from rocm_patch.components.buildfile import buildable
 from rocm_patch.errors import SeriesError, UsageError
 from rocm_patch.paths import data_root
 from rocm_patch.series.header import VERIFIED
@@ -214,8 +215,11 @@ def _fetched(component: str, version: str, dest: Path) -> Path:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def matrix(*, as_json: bool) -> None:
     """Show component by ROCm version: which patches a version needs, and which were applied to its source."""
-    cells = work.matrix.cells()
+    cells, builds = work.matrix.cells(), buildable()
     if as_json:
-        click.echo(json.dumps([cell.record() for cell in cells], indent=2))
+        records = [
+            {**cell.record(), "build-settings": (cell.component, cell.version) in builds} for cell in cells
+        ]
+        click.echo(json.dumps(records, indent=2))
         return
-    click.echo(work.matrix.markdown(cells), nl=False)
+    click.echo(work.matrix.markdown(cells, builds), nl=False)

@@ -5,7 +5,7 @@ Knows the file's outer form; each component's schema is its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
@@ -49,6 +49,27 @@ def load_version(component: str, version: str, schema: type[Settings]) -> Settin
             step=f"one of: {', '.join(sorted(content.versions))}; or add it to recipes/{component}/build.yml",
         )
     return found
+
+
+def buildable() -> set[tuple[str, str]]:
+    """Name each component and version that a build.yml says how to build, and the parts that it builds with.
+
+    Parts are a rocBLAS's Tensile, and headers of the SDK that are patched for a build. Versions that are
+    declared alone (source, hash, series) are not among them. DataError where a file cannot be read.
+    """
+    return {one for path in (data_root() / "recipes").glob("*/build.yml") for one in _built_by(path)}
+
+
+def _built_by(path: Path) -> Iterator[tuple[str, str]]:
+    try:
+        for version, settings in yaml.safe_load(path.read_text(encoding="utf-8"))["versions"].items():
+            yield path.parent.name, version
+            if "tensile" in settings:
+                yield "tensile", settings["tensile"]["version"]
+            for part in settings.get("sdk_series", ()):
+                yield from ((part["component"], one) for one in part["versions"].values())
+    except (OSError, yaml.YAMLError, LookupError, TypeError) as error:
+        raise DataError(f"{path} is not usable", cause=str(error), step="restore it from git") from error
 
 
 def fill(texts: Mapping[str, str], places: Mapping[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ Data and its schema; what is done with it is the component's.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import Field
 
@@ -41,6 +42,8 @@ class LibrarySettings(Strict):
     without_tensile: dict[str, str] = Field(default_factory=dict)
     cache: dict[str, bool | str]
     found: tuple[str, ...] = ()
+    #: What the library's kernels are: compiled into it, or text that it compiles on the user's machine.
+    kernels: Literal["compiled", "text"] = "compiled"
     licences: dict[str, str]
     tensile: TensileUse | None = None
     work: dict[str, int]

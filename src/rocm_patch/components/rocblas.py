@@ -193,6 +193,7 @@ class Build(LibraryBuild):
         logic = Mount(run.folder / "with-logic" / LOGIC, "/logic")
         out = Mount(run.scratch / "out", "/out", write=True)
         out.outside.mkdir()
+        self.tools(run)
         # Tensile 6.1 and 6.2 crash with one job.
         jobs = max(run.jobs, 2)
         argv = [
@@ -259,8 +260,10 @@ class Build(LibraryBuild):
 
     @property
     def mounts(self) -> list[Mount]:
-        """Add Tensile and its Python."""
+        """Add Tensile and its Python; the kernels alone have no folders of CMake's."""
         more = [] if self.use is None else [self.tensile, self.pyenv]
+        if self.request.flavour == KERNELS_ONLY:
+            return [*self.launcher_mounts, *more]
         return [*super().mounts, *more]
 
     def places(self) -> dict[str, str]:

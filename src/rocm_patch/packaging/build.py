@@ -20,6 +20,7 @@ from rocm_patch.packaging.layout import FORMATS, Format, layout_of
 from rocm_patch.packaging.model import Package
 from rocm_patch.packaging.product import FILE, Product, load_product
 from rocm_patch.packaging.rpm import build_rpm
+from rocm_patch.packaging.shelf import covered, read_shelf
 from rocm_patch.packaging.stock import Stock, StockError, read_stock
 from rocm_patch.paths import data_root
 from rocm_patch.sources.model import UnpackRule
@@ -88,7 +89,7 @@ def package_all(order: Order, say: Callable[[str], None] = lambda _: None) -> Ou
             run.product(place, product)
         for wheel in wheels:
             run.wheel(wheel)
-        run.metas([product.rocm for _, product in products])
+        run.metas()
     return run.outcome
 
 
@@ -145,7 +146,7 @@ class _Run:
                 package = kinds.kernel_pack(given)
             else:
                 divert = order.divert and format_ == "deb"
-                package = kinds.diverting(given) if divert else kinds.replacing(given)
+                package = kinds.diverting(given) if divert else kinds.replacing(given, decision.reason)
             self._build(name, format_, package, decision)
 
     def _stock(self, layout: str, format_: Format, component: str) -> Stock | None:
@@ -176,26 +177,31 @@ class _Run:
                 )
                 self._build(name, format_, package)
 
-    def metas(self, releases: list[str]) -> None:
-        """Make a meta-package over what each layout and format got."""
+    def metas(self) -> None:
+        """Make a meta-package for each layout and format that got something, over all that lies there."""
         text = (data_root() / "LICENSE").read_text(encoding="utf-8")
-        groups: dict[tuple[str, Format], list[Package]] = {}
-        for one in self.outcome.made:
-            groups.setdefault((one.layout, one.format), []).append(one.package)
-        for (name, format_), packages in groups.items():
-            label = packages[0].version.partition("+rocm")[2].partition(f".{self.order.target}")[0]
-            package = kinds.meta(
-                packages,
-                rocm=max(releases, default=label or "0"),
-                target=self.order.target,
-                revision=self.order.revision,
-                licence_text=text,
-            )
-            self._build(name, format_, package)
+        target, say = self.order.target, self.outcome.left_out.append
+        for name, format_ in dict.fromkeys((one.layout, one.format) for one in self.outcome.made):
+            folder = self.order.dist / PACKAGES / name / format_
+            made = {one.path for one in self.outcome.made}
+            found = list(read_shelf(folder, format_, target, say))
+            older = [one for one in found if one.name == kinds.META.format(target=target)]
+            chosen = covered([one for one in found if one not in older], made, format_, say)
+            if not chosen:  # a product that does not name this target, such as one of sources alone
+                continue
+            package = kinds.meta(chosen, target=target, revision=self.order.revision, licence_text=text)
+            path = self._build(name, format_, package)
+            # One alone: an older one, whose version may be higher, asks for packages that were made anew.
+            for one in older:
+                if one.file != path:
+                    one.file.unlink()
+                    one.bill.unlink(missing_ok=True)
+                    self.say(f"{one.file.relative_to(self.order.dist)} is gone: {path.name} is instead")
 
     def _build(
         self, layout: str, format_: Format, package: Package, decision: Decision | None = None
-    ) -> None:
+    ) -> Path:
         path = _BUILDERS[format_](package, self.order.dist / PACKAGES / layout / format_, self.scratch)
         self.outcome.made.append(Made(layout, format_, package, path, sha256_file(path), decision))
         self.say(str(path.relative_to(self.order.dist)))
+        return path

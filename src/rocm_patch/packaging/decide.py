@@ -36,7 +36,10 @@ def decide(stock: Stock, target: str, product: Product | None = None) -> Decisio
         reason = f"{where}: its library holds code for {have}, none for {target}"
         return Decision("replacing", reason, has_kernels)
     if product is not None and not any(f"/{target}/" in entry.path for entry in product.of("kernels")):
-        reason = f"{where}: what was built has no loose kernels, its changes are in the library itself"
+        series = product.series
+        count = len(series.patches) if series else 0
+        changes = f", with {count} patches of {series.name}" if series and count else ""
+        reason = f"{where} has {min(runs)} code; what was built is the library itself{changes}"
         return Decision("replacing", reason, has_kernels)
     also = f"; the package also has kernels for {target}" if has_kernels else ""
     return Decision("additive", f"{where}: its library holds {min(runs)} code{also}", has_kernels)

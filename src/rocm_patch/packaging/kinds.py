@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +19,7 @@ from rocm_patch.packaging.bill import plain_bill, product_bill
 from rocm_patch.packaging.layout import Layout
 from rocm_patch.packaging.model import Change, Content, Package, Relation
 from rocm_patch.packaging.product import Entry, Product
+from rocm_patch.packaging.shelf import Lying, newest_release
 from rocm_patch.packaging.stock import Stock
 from rocm_patch.packaging.versions import own_revision, same_upstream
 from rocm_patch.wheel.elf import read_dynamic
@@ -25,6 +27,8 @@ from rocm_patch.wheel.sbom import Part
 
 _SONAME = re.compile(r"\.so\.\d+$")
 _DEVELOPMENT = re.compile(r"^include/|^lib/(cmake|pkgconfig)/|^share/doc/|^lib/[^/]+\.(so|a)$")
+#: Columns of a description's line: dpkg puts a space before each, and terminals have 80.
+_COLUMNS = 76
 META = "rocm-patch-{target}"
 _TITLES = {"rocblas": "rocBLAS", "miopen": "MIOpen", "rocsolver": "rocSOLVER"}
 
@@ -77,15 +81,15 @@ def kernel_pack(given: Given) -> Package:
     )  # fmt: skip
 
 
-def replacing(given: Given) -> Package:
-    """Give the package that takes the stock one's name and place."""
+def replacing(given: Given, reason: str) -> Package:
+    """Give the package that takes the stock one's name and place; `reason` is the decision's sentence."""
     product, stock = given.product, given.stock
     contents = [_content(given, entry) for entry in _run_time(given)]
     _has_library(given, {one.path for one in contents})
     summary = f"ROCm's {_title(product)} with code for {given.target}"
     text = (
-        f"Takes the place of {stock.name} {stock.version},",
-        f"whose library has no code for {given.target}.",
+        "Takes the place of the stock package of this name:",
+        *textwrap.wrap(f"{reason}.", _COLUMNS, break_long_words=False, break_on_hyphens=False),
         "Installing the stock version again takes it back.",
     )
     provides = [Relation((stock.name,), "=", stock.version)]
@@ -131,13 +135,14 @@ def diverting(given: Given) -> Package:
     return attrs.evolve(package, diverts=diverts, ldconfig=_searched(given.layout))
 
 
-def meta(packages: Sequence[Package], *, rocm: str, target: str, revision: int, licence_text: str) -> Package:
+def meta(packages: Sequence[Lying], *, target: str, revision: int, licence_text: str) -> Package:
     """Give the package that pulls in all of a layout, each in its exact version."""
     name = META.format(target=target)
+    rocm = newest_release(packages) or "0"
     version = f"{rocm}+{target}.{revision}"
     epoch = max(package.epoch for package in packages)
     parts = [
-        Part("vendored", one.name, one.full_version, properties={"rocm-patch:licence": one.licence})
+        Part("vendored", one.name, one.version, properties={"rocm-patch:licence": one.licence})
         for one in packages
     ]
     return Package(
@@ -155,13 +160,13 @@ def meta(packages: Sequence[Package], *, rocm: str, target: str, revision: int, 
         epoch=epoch,
         contents=(),
         licences={"MIT": licence_text},
-        changes=(Change(f"{version}-1", tuple(f"{one.name} {one.full_version}." for one in packages)),),
+        changes=(Change(f"{version}-1", tuple(f"{one.name} {one.version}." for one in packages)),),
         sbom=plain_bill(
             name=name, version=f"{version}-1", licence="MIT", epoch=epoch, parts=parts,
             facts={"target": target, "rocm": rocm},
         ),
         architecture="all",
-        depends=tuple(Relation((one.name,), "=", one.full_version) for one in packages),
+        depends=tuple(Relation((one.name,), "=", one.version) for one in packages),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ matrix`; nothing of it is kept by hand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import attrs
 from packaging.version import Version
@@ -55,8 +55,11 @@ def cells() -> list[Cell]:
     return sorted(found, key=lambda cell: (cell.component, Version(cell.version)))
 
 
-def markdown(found: Iterable[Cell]) -> str:
-    """Write the page: a table for each component, its patches down, its versions across."""
+def markdown(found: Iterable[Cell], builds: Collection[tuple[str, str]]) -> str:
+    """Write the page: a table for each component, its patches down, its versions across.
+
+    `builds` names the components and versions that have build settings.
+    """
     listed = list(found)
     lines = [
         "# Which patch is for which version", "",
@@ -64,13 +67,15 @@ def markdown(found: Iterable[Cell]) -> str:
         "*verified*: applied, exactly, to real source of that version, with its test. *unverified*: its",
         "source could not be reached where the patch was written; `rocm-patch patch check COMPONENT",
         "VERSION --fetch` proves it where it can be. *not needed*: that version's series does not hold it.",
+        "*build settings*: `none` where a version is declared (source, hash, series) and cannot be built",
+        "yet, because no `recipes/COMPONENT/build.yml` says with what flags.",
     ]  # fmt: skip
     for component in dict.fromkeys(cell.component for cell in listed):
-        lines += _table(component, [cell for cell in listed if cell.component == component])
+        lines += _table(component, [cell for cell in listed if cell.component == component], builds)
     return "\n".join(lines) + "\n"
 
 
-def _table(component: str, own: list[Cell]) -> list[str]:
+def _table(component: str, own: list[Cell], builds: Collection[tuple[str, str]]) -> list[str]:
     purposes = dict.fromkeys(purpose for cell in own for purpose, _ in cell.patches)
     lines = ["", f"## {component}", ""]
     lines.append(" | ".join(["| Patch", *(cell.version for cell in own)]) + " |")
@@ -79,6 +84,8 @@ def _table(component: str, own: list[Cell]) -> list[str]:
         " | ".join([f"| {purpose}", *(_mark(cell, purpose) for cell in own)]) + " |" for purpose in purposes
     ]
     lines.append(" | ".join(["| *series*", *(cell.state for cell in own)]) + " |")
+    there = ["yes" if (component, cell.version) in builds else "none" for cell in own]
+    lines.append(" | ".join(["| *build settings*", *there]) + " |")
     return lines
 
 

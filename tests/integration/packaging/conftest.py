@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 import pytest
 from tests.integration.packaging import parts
+from tests.integration.packaging.rpmclients import rpm
 
 from rocm_patch.packaging.build import Order, Outcome, package_all
 from rocm_patch.repo import Key, make_key, publish
@@ -82,3 +83,17 @@ def served(house: House, key: Key, tmp_path_factory: pytest.TempPathFactory) -> 
 def sid() -> Sysroot:
     """Debian sid with apt: the sysroot, of which each test gets a writable view of its own."""
     return create(load_lock())
+
+
+@pytest.fixture
+def root(tmp_path: Path, house: House) -> Path:
+    """A root in which rpm has installed AMD's stock packages (their stand-ins)."""
+    root = tmp_path / "root"
+    root.mkdir()
+    rpm(root, "-i", house.stocks["rocblas.rpm"], house.stocks["miopen.rpm"])
+    return root
+
+
+@pytest.fixture
+def repo(served: tuple[Path, str]) -> Path:
+    return served[0]

@@ -150,6 +150,28 @@ def stock_rpm(out: Path, package: str, targets: Sequence[str], version: str = ST
     return made
 
 
+def stand_in_rpm(out: Path, provides: Sequence[str]) -> Path:
+    """An empty package that says it has what a root made for a test lacks: Python, glibc, AMD's libraries."""
+    spec = out / "stand-in.spec"
+    lines = "".join(f"Provides: {one}\n" for one in provides)
+    spec.write_text(
+        "Name: stand-in\nVersion: 1\nRelease: 1\nSummary: in the place of a distribution\nLicense: MIT\n"
+        f"BuildArch: noarch\nAutoReqProv: no\n{lines}%description\nNo files.\n%files\n"
+    )
+    run(["rpmbuild", "-bb", "--define", f"_topdir {out}/top", spec])
+    return out / "top/RPMS/noarch/stand-in-1-1.noarch.rpm"
+
+
+def required(rpm: Path) -> list[str]:
+    """Give what a package asks of others, as a package that provides it would say it."""
+    out = run(["rpm", "-qp", "--nosignature", "--requires", rpm])
+    return [
+        line.replace(">=", "=").replace("<=", "=")
+        for line in out.splitlines()
+        if not line.startswith("rpmlib(")
+    ]
+
+
 def wheel(folder: Path) -> Path:
     """A small finished wheel: a module, a program, what it needs of the system, licence and bill."""
     tree = folder / "wheel-tree"

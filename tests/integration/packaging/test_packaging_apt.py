@@ -38,6 +38,20 @@ STATE = (
 )
 
 
+WHOLE = "mv /usr/bin/dpkg-deb.whole /usr/bin/dpkg-deb"
+
+
+def dying(count: int) -> str:
+    """Give a script after which dpkg dies by SIGKILL once it has read `count` bytes of a package's files."""
+    return (
+        "mv /usr/bin/dpkg-deb /usr/bin/dpkg-deb.whole;"
+        "printf '%s\\n' '#!/bin/sh' 'case \"$*\" in *--fsys-tarfile*)'"
+        f" 'dpkg-deb.whole \"$@\" | head -c {count};'"
+        " 'sleep 2; kill -9 $PPID; sleep 9;; esac' 'exec dpkg-deb.whole \"$@\"' >/usr/bin/dpkg-deb;"
+        "chmod 755 /usr/bin/dpkg-deb"
+    )
+
+
 @pytest.fixture
 def inside(sid: Sysroot, house: House, served: tuple[Path, str], tmp_path: Path) -> Inside:
     """Run a shell script in a view of sid whose apt knows the repository; the view lives for the test."""
@@ -120,23 +134,10 @@ def test_diversions_undo_themselves_and_a_kill_in_the_middle_is_mended(
     base = "/mnt/stock/miopen-hip_4.4.0.60400-47~24.04_amd64.deb"
     ok(inside(f"dpkg -i {base}; {STATE} >/mnt/test/0"))
     # dpkg dies, as by a power cut, when it has read half of our package: after the diversion was made.
-    ok(
-        inside(
-            "mv /usr/bin/dpkg-deb /usr/bin/dpkg-deb.whole;"
-            "printf '%s\\n' '#!/bin/sh' 'case \"$*\" in *--fsys-tarfile*)'"
-            ' \'dpkg-deb.whole "$@" | head -c 4096;'
-            " kill -9 $PPID; sleep 9;; esac' 'exec dpkg-deb.whole \"$@\"' >/usr/bin/dpkg-deb;"
-            "chmod 755 /usr/bin/dpkg-deb"
-        )
-    )
+    ok(inside(dying(4096)))
     done = inside(f"dpkg -i /mnt/test/{deb.name}")
     assert done.returncode != 0
-    out = ok(
-        inside(
-            "mv /usr/bin/dpkg-deb.whole /usr/bin/dpkg-deb;"
-            f"dpkg-divert --list miopen-gfx1010; ls /{parts.AMD_LIB}"
-        )
-    )
+    out = ok(inside(f"{WHOLE}; dpkg-divert --list miopen-gfx1010; ls /{parts.AMD_LIB}"))
     assert "rocm-patch-stock.libMIOpen.so.1.4.60400" in out
     # The same command again, twice: whole, and ours.
     again = f"dpkg -i /mnt/test/{deb.name}"
@@ -153,6 +154,30 @@ def test_diversions_undo_themselves_and_a_kill_in_the_middle_is_mended(
     )
     assert "b'stock'" in out
     assert "the same" in out
+
+
+def test_a_kill_in_the_middle_of_a_replacement_is_mended_by_the_same_command(
+    inside: Inside, house: House, tmp_path: Path
+) -> None:
+    """dpkg dies when it has written half of our library: the stock one serves until the next call."""
+    ours = house.path("miopen-hip_")
+    base = "/mnt/stock/miopen-hip_4.4.0.60400-47~24.04_amd64.deb"
+    shutil.copy(ours, tmp_path)
+    again = f"dpkg -i /mnt/test/{ours.name}"
+    ok(inside(f"dpkg -i {base}; {dying(12288)}"))
+    assert inside(again).returncode != 0
+    out = ok(inside(f"{WHOLE}; dpkg --audit || true; find /opt -name '*.dpkg-new'; {WHO}"))
+    assert "miopen-hip" in out
+    assert f"{LIBRARY}.4.dpkg-new" in out
+    assert "b'stock'" in out
+    out = ok(
+        inside(
+            f"{again}; {again}; echo audit; dpkg --audit; find /opt -name '*.dpkg-*';"
+            # The sysroot's dpkg passes documents by.
+            f"dpkg -V miopen-hip | grep -v /usr/share/doc/ || true; dpkg-query -W miopen-hip; {WHO}"
+        )
+    )
+    assert f"audit\nmiopen-hip\t{OURS}\nb'ours'\n" in out, out
 
 
 def broken(served: tuple[Path, str], tmp_path: Path, spoil: Callable[[Path], None]) -> str:

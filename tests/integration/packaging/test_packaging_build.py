@@ -18,8 +18,9 @@ from rocm_patch.packaging import Stock, load_product, read_stock
 from rocm_patch.packaging.build import Order, package_all
 from rocm_patch.packaging.deb import build_deb
 from rocm_patch.packaging.kinds import Given, diverting, kernel_pack, replacing
-from rocm_patch.packaging.layout import layout_of
+from rocm_patch.packaging.layout import FORMATS, Format, layout_of
 from rocm_patch.packaging.lint import lint
+from rocm_patch.packaging.shelf import bill_of
 from rocm_patch.sources.store import sha256_file
 
 PACK = "rocblas-gfx1010-kernels"
@@ -101,6 +102,31 @@ def test_the_same_bytes_twice(house: House, tmp_path: Path) -> None:
     assert len(first) == 8
 
 
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_run_for_one_product_keeps_the_others_in_the_meta_package(
+    house: House, tmp_path: Path, format_: Format
+) -> None:
+    """dist/packages keeps what earlier runs made; the meta-package is over all of it, byte for byte."""
+    folder = tmp_path / "packages/amd" / format_
+    shutil.copytree(house.dist / "packages/amd" / format_, folder)
+    wheel = next(house.dist.glob("*.whl"))
+    shutil.copy(wheel, tmp_path)
+    meta = house.path(f"rocm-patch-gfx1010{'_' if format_ == 'deb' else '-'}")
+    # One of an earlier time, whose version would win with apt and dnf.
+    newer = folder / meta.name.replace("6.4.3", "6.4.9")
+    shutil.copy(meta, newer)
+    bill_of(newer).write_bytes(bill_of(meta).read_bytes())
+    (folder / meta.name).unlink()
+    again = package_all(Order(tmp_path, layouts=["amd"], formats=[format_], only=[wheel.name]))
+    assert [one.package.name for one in again.made] == ["python3-probe-gfx1010", "rocm-patch-gfx1010"]
+    assert (folder / meta.name).read_bytes() == meta.read_bytes()
+    assert {relation.names[0] for relation in again.made[-1].package.depends} == {
+        PACK, "miopen-hip", "python3-probe-gfx1010",
+    }  # fmt: skip
+    assert not newer.exists()
+    assert not bill_of(newer).exists()
+
+
 def test_lintian_and_rpmlint_have_nothing_to_say_that_is_not_explained(house: House) -> None:
     remarks = lint([one.path for one in house.outcome.made])
     assert [line for one in remarks for line in one.standing] == []
@@ -132,7 +158,7 @@ def test_a_library_without_the_links_of_the_stock_one_is_refused(house: House, t
     (folder / "lib/libMIOpen.so.1").unlink()
     parts.redescribe(folder, "miopen")
     with pytest.raises(PackageError, match="lacks names") as caught:
-        replacing(given(house, folder, "miopen.deb", "miopen"))
+        replacing(given(house, folder, "miopen.deb", "miopen"), "for the test")
     assert caught.value.detail == [f"/{parts.AMD_LIB}/libMIOpen.so.1"]
 
 
@@ -151,7 +177,8 @@ def test_a_replacing_package_tells_dpkg_shlibdeps_what_the_stock_one_did(
     shlibs = "libMIOpen 1 miopen-hip (>= 3.4.0)\n"
     one = given(house, house.miopen, "miopen.deb", "miopen")
     stock = attrs.evolve(one.stock, link_records={"shlibs": shlibs})
-    made = build_deb(replacing(attrs.evolve(one, stock=stock)), tmp_path, tmp_path / "scratch")
+    package = replacing(attrs.evolve(one, stock=stock), "for the test")
+    made = build_deb(package, tmp_path, tmp_path / "scratch")
     with DebFile(str(made)) as archive:
         assert archive.control.get_content("shlibs", encoding="utf-8") == shlibs
 

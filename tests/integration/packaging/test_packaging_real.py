@@ -91,7 +91,7 @@ def test_what_asks_for_exactly_the_stock_version_stays_content(sid: Sysroot, tmp
         if "/libMIOpen.so.1" in name:
             shutil.copy(sid.path / name.lstrip("/"), folder / "lib", follow_symlinks=False)
     parts.redescribe(parts.licensed(folder, "miopen"), "miopen", layout="debian")
-    package = replacing(Given(load_product(folder), folder, stock, layout, "gfx1010"))
+    package = replacing(Given(load_product(folder), folder, stock, layout, "gfx1010"), "for the test")
     assert (package.name, package.full_version) == ("libmiopen1", f"{stock.version}+0gfx1010.1")
     deb = build_deb(package, tmp_path, tmp_path / "scratch")
     script = (

@@ -3,63 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.integration.packaging import parts
 from tests.integration.packaging.conftest import House
+from tests.integration.packaging.rpmclients import Client, dnf, installed, rpm, zypper
 
 from rocm_patch.repo import Key, make_key, publish
 
 PACK = "rocblas-gfx1010-kernels"
-Client = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def dnf(root: Path, repo: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run dnf on a root, with nothing of this machine's but the program."""
-    top = root.parent / "dnf"
-    top.mkdir(exist_ok=True)
-    shutil.copy(repo / "rocm-patch-amd.repo", top)
-    (top / "dnf.conf").write_text("[main]\nlogdir=/tmp\n")
-    argv = ["dnf", "-y", "--config", str(top / "dnf.conf"), f"--setopt=reposdir={top}",
-            f"--setopt=cachedir={top}/cache", "--setopt=module_platform_id=platform:none",
-            "--installroot", str(root), "--releasever=1", *words]  # fmt: skip
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600,
-                          env=parts.environment(root.parent))  # fmt: skip
-
-
-def zypper(root: Path, repo: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    folder = root / "etc/zypp/repos.d"
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(repo / "rocm-patch-amd.repo", folder)
-    argv = ["zypper", "--root", str(root), "--non-interactive", *words]
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600,
-                          env=parts.environment(root.parent))  # fmt: skip
-
-
-def rpm(root: Path, *words: str | Path) -> str:
-    return parts.run(["rpm", "--root", root, "--nosignature", *words], env=parts.environment(root.parent))
-
-
-def installed(root: Path) -> set[str]:
-    out = rpm(root, "-qa", "--qf", "%{NAME} %{VERSION}-%{RELEASE}\\n")
-    return {line for line in out.splitlines() if not line.startswith("gpg-pubkey")}
-
-
-@pytest.fixture
-def root(tmp_path: Path, house: House) -> Path:
-    """A root with AMD's stock packages in it."""
-    root = tmp_path / "root"
-    root.mkdir()
-    rpm(root, "-i", house.stocks["rocblas.rpm"], house.stocks["miopen.rpm"])
-    return root
-
-
-@pytest.fixture
-def repo(served: tuple[Path, str]) -> Path:
-    return served[0]
 
 
 @pytest.mark.parametrize(

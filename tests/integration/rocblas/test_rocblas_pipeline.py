@@ -7,22 +7,19 @@ gets: series, configure and its checks, compile, install, audit with the hardwar
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import tarfile
 from pathlib import Path
 
 import pytest
-import yaml
+from tests.integration.rocblas.small import Mirror, built_already
 
 from rocm_patch.components.packing import open_product
 from rocm_patch.components.rocblas import RocBlas
 from rocm_patch.errors import AuditError, ConfigureError
 from rocm_patch.packaging import load_product
-from rocm_patch.paths import data_root
 from rocm_patch.pipeline.engine import Pipeline
 from rocm_patch.pipeline.model import Request
-from rocm_patch.pipeline.sdk import SysrootSdk
 from rocm_patch.sysroot import Sysroot
 
 pytestmark = [pytest.mark.sysroot]
@@ -61,53 +58,17 @@ extern "C" void run(float* x, float* y, int n)
 """
 
 
-@pytest.fixture(scope="session")
-def sysroot() -> Sysroot:
-    SysrootSdk().prepare(print)
-    return Sysroot.open()
-
-
-def archive(path: Path, arch: str, more: str) -> None:
-    """Make the source as the pool's archive has it: one folder that is dropped."""
+def pipeline(
+    work: Path, monkeypatch: pytest.MonkeyPatch, sysroot: Sysroot, arch: str, more: str = ""
+) -> Pipeline:
+    """Give the pipeline over a copy of the project's data whose rocBLAS is the small one."""
+    mirror = Mirror(work, monkeypatch, sysroot)
     files = {
         "CMakeLists.txt": CMAKE.replace("@ARCH@", arch) + more,
         "scal.cpp": KERNELS,
         "LICENSE.md": "licence\n",
     }
-    with tarfile.open(path, "w:gz") as tar:
-        for name, text in files.items():
-            member = tarfile.TarInfo(f"rocBLAS-rocm-6.4.4/{name}")
-            member.size = len(text)
-            tar.addfile(member, io.BytesIO(text.encode()))
-
-
-def pipeline(
-    work: Path, monkeypatch: pytest.MonkeyPatch, sysroot: Sysroot, arch: str, more: str = ""
-) -> Pipeline:
-    """Give the pipeline over a copy of the project's data whose rocBLAS is the small one."""
-    real = data_root()
-    data = work / "data"
-    (data / "recipes").mkdir(parents=True)
-    for name in ("build", "vgpu", "patches"):
-        (data / name).symlink_to(real / name)
-    for name in ("tensile", "rocm-sdk"):
-        (data / "recipes" / name).symlink_to(real / "recipes" / name)
-    (data / "recipes" / "rocblas").mkdir()
-    for name in ("build.yml", "logic.yml", "conanfile.py"):
-        (data / "recipes" / "rocblas" / name).symlink_to(real / "recipes" / "rocblas" / name)
-    mirror = work / "mirror"
-    mirror.mkdir()
-    archive(mirror / "rocblas_6.4.4.orig.tar.gz", arch, more)
-    content = (mirror / "rocblas_6.4.4.orig.tar.gz").read_bytes()
-    recipe = yaml.safe_load((real / "recipes" / "rocblas" / "conandata.yml").read_text())
-    variant = recipe["sources"]["6.4.4"][0]["variants"][0]
-    variant.update(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
-    (data / "recipes" / "rocblas" / "conandata.yml").write_text(yaml.safe_dump(recipe))
-    monkeypatch.setenv("ROCM_PATCH_SYSROOT", str(sysroot.path))
-    monkeypatch.setenv("ROCM_PATCH_DATA", str(data))
-    monkeypatch.setenv("ROCM_PATCH_CACHE", str(work / "cache"))
-    monkeypatch.setenv("ROCM_PATCH_MIRROR", f"file://{mirror}/{{file}}")
-    monkeypatch.setenv("ROCM_PATCH_OFFLINE", "1")
+    mirror.rocblas(files)
     request = Request(
         component="rocblas", version="6.4.4", flavour="without-tensile", launcher="none", jobs=2
     )
@@ -149,8 +110,9 @@ def test_from_archive_to_product(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_code_for_another_card_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sysroot: Sysroot
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sysroot: Sysroot, decoder: Path
 ) -> None:
+    built_already(monkeypatch, decoder)
     pipe = pipeline(tmp_path, monkeypatch, sysroot, "gfx1030")
     with pytest.raises(AuditError, match="does not hold what a gfx1010 needs") as caught:
         pipe.run()

@@ -8,14 +8,16 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from click.testing import CliRunner
+from tests.unit.audit import make
 
 from rocm_patch.cli.build import build as build_command
 from rocm_patch.components import COMPONENTS, default_sdk, load_component
+from rocm_patch.components.library import LibraryBuild
 from rocm_patch.components.libsettings import load_library
 from rocm_patch.components.plain import MIOpen
 from rocm_patch.components.product import write_product
 from rocm_patch.components.rocblas import Build, RocBlas
-from rocm_patch.errors import DataError, SourceError, UsageError
+from rocm_patch.errors import AuditError, DataError, SourceError, UsageError
 from rocm_patch.packaging import Origin, load_product
 from rocm_patch.paths import data_root
 from rocm_patch.pipeline import door
@@ -201,3 +203,36 @@ def test_sdk_that_is_taken_where_none_is_named() -> None:
     assert default_sdk(load_component("rocblas"), "kernels-only") == "sysroot"
     assert default_sdk(load_component("rocblas"), "") == "sysroot:rocm-6.4-libraries"
     assert default_sdk(load_component("miopen"), "") == "sysroot:rocm-6.4-libraries"
+
+
+@pytest.mark.parametrize(
+    ("component", "version", "mach", "refused"),
+    [
+        ("miopen", "6.4.3", None, False),
+        ("miopen", "6.4.3", 0x33, False),
+        ("miopen", "6.4.3", 0x36, True),
+        ("rocsolver", "6.4.3", None, True),
+        ("rocsolver", "6.4.3", 0x33, False),
+    ],
+    ids=["text alone", "text and gfx1010", "text and gfx1030", "no code", "gfx1010"],
+)
+def test_a_library_without_code_passes_the_audit_only_where_its_kernels_are_text(
+    component: str, version: str, mach: int | None, *, refused: bool,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(LibraryBuild, "kernel_rules", lambda _: ())
+    (tmp_path / "installed/lib").mkdir(parents=True)
+    (tmp_path / "installed/lib/lib.so.1").write_text("__kernel void text() {}\n")
+    if mach is not None:
+        target = {0x33: "gfx1010", 0x36: "gfx1030"}[mach]
+        code = make.code_object(make.K(), mach=mach, target=f"amdgcn-amd-amdhsa--{target}")
+        (tmp_path / "installed/lib/kernel.co").write_bytes(code)
+    build = LibraryBuild(Request(component=component, version=version), tmp_path)
+    run = SimpleNamespace(facts={}, scratch=tmp_path / "scratch")
+    run.scratch.mkdir()
+    if refused:
+        with pytest.raises(AuditError, match="does not hold what a gfx1010 needs"):
+            build.audit(run)  # type: ignore[arg-type]  # all that this step takes of a run
+    else:
+        build.audit(run)  # type: ignore[arg-type]
+        assert (run.scratch / "audit" / f"{build.stem}.audit.json").is_file()

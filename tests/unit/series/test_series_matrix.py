@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import pytest
 from click.testing import CliRunner
 
 from rocm_patch.cli.patch import patch
+from rocm_patch.components.buildfile import buildable
+from rocm_patch.components.libsettings import load_library
+from rocm_patch.errors import UsageError
 from rocm_patch.paths import data_root
 from rocm_patch.series import matrix
 
 
 def test_the_page_is_the_present_one() -> None:
     page = (data_root() / "docs" / "patches" / "matrix.md").read_text(encoding="utf-8")
-    assert page == matrix.markdown(matrix.cells()), "rocm-patch patch matrix > docs/patches/matrix.md"
+    made = matrix.markdown(matrix.cells(), buildable())
+    assert page == made, "rocm-patch patch matrix > docs/patches/matrix.md"
+
+
+def test_what_is_declared_and_cannot_be_built_is_said() -> None:
+    builds = buildable()
+    assert builds == {
+        ("miopen", "6.4.3"), ("pytorch", "2.6.0"), ("rocblas", "6.4.4"), ("rocprim", "6.4.3"),
+        ("rocsolver", "6.4.3"), ("tensile", "6.4.4"),
+    }  # fmt: skip
+    page = matrix.markdown(matrix.cells(), builds).split("## rocblas")[1].split("\n## ")[0]
+    (row,) = [line for line in page.splitlines() if line.startswith("| *build settings*")]
+    assert row == "| *build settings* | none | none | none | none | none | yes | none | none |"
+    # The settings' own readers agree, and the README says it where it names the versions.
+    for version in (cell.version for cell in matrix.cells() if cell.component == "rocblas"):
+        if ("rocblas", version) in builds:
+            load_library("rocblas", version)
+        else:
+            with pytest.raises(UsageError, match="nobody has said how"):
+                load_library("rocblas", version)
+    readme = (data_root() / "README.md").read_text(encoding="utf-8")
+    assert "only rocBLAS 6.4.4 and MIOpen 6.4.3 have build settings" in readme
 
 
 def test_states() -> None:
