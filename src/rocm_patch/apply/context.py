@@ -87,19 +87,27 @@ class Context:
             )
         reached(f"after running {argv[0]}")
         if done.returncode not in good:
-            lines = [line for line in (err + "\n" + out).splitlines() if line.strip()]
+            # Errors last, so that the end of it all shows them.
+            lines = [line for line in (out + "\n" + err).splitlines() if line.strip()]
             raise CommandError(
                 f"{Path(argv[0]).name} failed with exit status {done.returncode}",
-                cause=_cause(lines),
+                cause=_cause(lines, err),
                 detail=lines[-15:],
                 step="rocm-patch history shows its whole output",
             )
         return out
 
 
-def _cause(lines: list[str]) -> str:
-    """Choose the line that says why: the last one that calls itself an error, or the last of all."""
-    said = [line for line in lines if line.lower().startswith(("e: ", "error", "dpkg: error"))]
+def _cause(lines: list[str], errors: str) -> str:
+    """Choose the line that says why: one that calls itself an error, the first of the errors, or the last.
+
+    zypper calls nothing an error, and ends its output with a question that it answered itself.
+    """
+    for number, line in enumerate(lines):
+        if line.lower().startswith(("e: ", "error", "dpkg: error")):
+            more = lines[number + 1].strip() if line.endswith(":") and lines[number + 1 :] else ""
+            return f"{line} {more}".strip()[:300]
+    said = [line for line in errors.splitlines() if line.strip() and not line.lower().startswith("warning")]
     return (said[:1] or lines[-1:] or ["it printed nothing"])[0][:300]
 
 

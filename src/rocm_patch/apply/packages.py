@@ -59,7 +59,7 @@ class PackagesHandler:
             try:
                 changes = self.changes()
             except CommandError as error:
-                return [f"{self.manager.name} has no way: {error.cause}"]
+                return [f"{self.manager.name} has no way: {error.cause}", *error.detail]
             kept = sorted(
                 name for name in changes.touched() if name in held or name.partition(":")[0] in held
             )

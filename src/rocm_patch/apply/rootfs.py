@@ -248,6 +248,7 @@ class RootFs:
             with self.folder(folder) as parent:
                 self._drop(parent, FRESH.format(name))
                 try:
+                    os.stat(name, dir_fd=parent, follow_symlinks=False)
                     os.unlink(name, dir_fd=parent)
                 except IsADirectoryError:
                     try:
@@ -266,6 +267,8 @@ class RootFs:
     @staticmethod
     def _drop(parent: int, name: str) -> None:
         with suppress(FileNotFoundError):
+            # Looked for first: a read-only disk refuses even to take away what is not there.
+            os.stat(name, dir_fd=parent, follow_symlinks=False)
             os.unlink(name, dir_fd=parent)
 
 

@@ -15,7 +15,7 @@ from rocm_patch.conformance.place import conformance_cache
 from rocm_patch.conformance.report import Page, write_page
 from rocm_patch.conformance.runner import Again, Runner, Wish
 from rocm_patch.errors import VgpuError
-from rocm_patch.paths import data_root
+from rocm_patch.paths import data_root, dist_root
 from rocm_patch.sysroot import Sysroot
 from rocm_patch.vgpu.library import find_library
 from rocm_patch.vgpu.settings import NOTICE, Settings
@@ -84,7 +84,7 @@ def conformance(
         runner.run()
     place = conformance_cache() / "results"
     pages = [Page(load_set(folder.name), results.load_all(folder)) for folder in sorted(place.glob("*"))]
-    page = output or data_root() / "docs" / "conformance.md"
+    page = output or _page()
     unexplained = write_page(page, pages, causes)
     _say(f"wrote {page}")
     if unexplained:
@@ -93,6 +93,12 @@ def conformance(
             step="find the cause of each; mend it, or describe it in build/conformance/causes.yml",
             detail=unexplained[:20],
         )
+
+
+def _page() -> Path:
+    """Give the documentation's page; an installed rocm-patch has none, and writes among its outputs."""
+    docs = data_root() / "docs"
+    return (docs if docs.is_dir() else dist_root()) / "conformance.md"
 
 
 def _say(line: str) -> None:

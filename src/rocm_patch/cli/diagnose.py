@@ -58,8 +58,7 @@ def diagnose(
     """
     catalogue = load_catalogue()
     if write_docs:
-        for path in write_pages(catalogue, data_root() / "docs" / "problems"):
-            click.echo(path.name)
+        _write_docs(catalogue)
         return
     machine = read_machine(machine_file) if machine_file else Machine()
     if file is None and sys.stdin.isatty():
@@ -82,6 +81,18 @@ def diagnose(
             click.echo(f"  removed {line}", err=True)
     if exit_code and not diagnosis.findings:
         sys.exit(1)
+
+
+def _write_docs(catalogue: Catalogue) -> None:
+    docs = data_root() / "docs"
+    if not docs.is_dir():
+        raise UsageError(
+            "there is no documentation to write into",
+            cause=f"{data_root()} is an installed copy",
+            step="run rocm-patch from a checkout",
+        )
+    for path in write_pages(catalogue, docs / "problems"):
+        click.echo(path.name)
 
 
 def _read(file: Path | None) -> bytes:

@@ -143,11 +143,12 @@ def _load(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> dict[str, R
         path = folder / name
         try:
             rule = Rule.model_validate(yaml.load(path.read_text("utf-8"), Loader=loader))  # noqa: S506  # a safe loader
-        except (OSError, yaml.YAMLError) as error:
-            raise _wrong(path, str(error)) from error
         except ValidationError as error:
             lines = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
             raise _wrong(path, lines[0], lines[1:20]) from error
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            # ValueError: bytes that are no UTF-8, and days that no calendar has.
+            raise _wrong(path, str(error)) from error
         if rule.id != path.stem:
             raise _wrong(path, f"its id is {rule.id}")
         found[rule.id] = rule

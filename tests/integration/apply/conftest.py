@@ -4,10 +4,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from tests.integration.apply import rpmroot
 from tests.integration.apply.debroot import make_pristine, make_repository
 
 
@@ -27,8 +29,44 @@ def room() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def repository(room: Path) -> Path:
-    """Give a repository: a stock rocblas of two versions, ours, one that breaks, one that hangs on others."""
+    """Give a signed repository: a stock rocblas of two versions, ours, one that breaks, and more."""
     return make_repository(room)
+
+
+@pytest.fixture(scope="session")
+def rpms(room: Path) -> Path:
+    """Give a signed repository of rpms."""
+    return rpmroot.make_repository(room)
+
+
+@pytest.fixture(scope="session")
+def stock_of(request: pytest.FixtureRequest, room: Path) -> Callable[[str], Path]:
+    """Give a function from apt, dnf or zypper to a root of its own with the stock rocblas installed."""
+
+    @cache
+    def made(kind: str) -> Path:
+        if kind == "apt":
+            return Path(request.getfixturevalue("pristine"))
+        return rpmroot.make_rpm_root(room / f"stock-{kind}", request.getfixturevalue("rpms"), kind)
+
+    return made
+
+
+@pytest.fixture(params=["dnf", "zypper"])
+def stock(request: pytest.FixtureRequest, stock_of: Callable[[str], Path]) -> tuple[str, Path]:
+    """Give a manager of rpms, and its root."""
+    return request.param, stock_of(request.param)
+
+
+@pytest.fixture
+def system(stock: tuple[str, Path], room: Path) -> Iterator[tuple[str, Path]]:
+    """Give a manager and a fresh copy of that root."""
+    kind, made = stock
+    place = room / f"root-{kind}"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(made, place, symlinks=True)
+    yield kind, place
+    shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

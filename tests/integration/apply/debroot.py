@@ -1,16 +1,16 @@
 """A Debian root made for one test.
 
-Dpkg's folders, a shell for maintainer scripts, and a repository of tiny packages.
+Dpkg's folders, a shell for maintainer scripts, and a repository of tiny packages, signed as users get it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
+from tests.integration.apply.signed import publish_signed, tell_apt
 from tests.unit.apply.kit import make_root
 from tests.unit.audit import make as audit
 
@@ -44,7 +44,7 @@ def make_debian(folder: Path, repository: Path) -> Path:
         (root / name).symlink_to(f"usr/{name}")
     for name in ("status", "available", "diversions", "statoverride", "info/format"):
         (root / "var/lib/dpkg" / name).write_text("1\n" if name == "info/format" else "")
-    (root / "etc/apt/sources.list").write_text(f"deb [trusted=yes] file:{repository} ./\n")
+    tell_apt(root, repository, repository.as_uri())
     (root / "etc/os-release").write_text('ID=debian\nVERSION_ID="12"\n')
     _shell(root)
     (root / "dev/null").touch()
@@ -108,22 +108,6 @@ def make_deb(
     return out
 
 
-def index(repository: Path) -> None:
-    """Write the repository's Packages by hand.
-
-    Dpkg-scanpackages is in a package that a bare machine lacks.
-    """
-
-    paragraphs = []
-    for deb in sorted(repository.glob("*.deb")):
-        control = subprocess.run(
-            ["dpkg-deb", "--field", str(deb)], capture_output=True, text=True, check=True
-        ).stdout
-        digest = hashlib.sha256(deb.read_bytes()).hexdigest()
-        paragraphs.append(f"{control}Filename: ./{deb.name}\nSize: {deb.stat().st_size}\nSHA256: {digest}\n")
-    (repository / "Packages").write_text("\n".join(paragraphs))
-
-
 def update(root: Path) -> None:
     """Have the root's apt read the repository."""
     apt(root, "update")
@@ -150,8 +134,8 @@ def apt(root: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def make_repository(room: Path) -> Path:
-    """Make a stock rocblas of two versions, ours, one that breaks, one that stays, one that waits."""
-    place = room / "repository"
+    """Make a stock rocblas, ours, one that breaks, one that stays, one that waits; sign their list."""
+    place = room / "debs/packages/debian/deb"
     library = "/opt/rocm/lib/librocblas.so.4"
     make_deb(
         place,
@@ -176,6 +160,8 @@ def make_repository(room: Path) -> Path:
         scripts=scripts,
         fields={"Depends": "helper"},
     )
+    # Bigger than what is free on the disks of some tests.
+    make_deb(place, "big", "1.0", {"/opt/rocm/share/big": bytes(6 << 20)})
     make_deb(place, "helper", "1.0", {"/usr/share/helper/x": "x\n", "/lib/helper/deep/y": "y\n"})
     make_deb(
         place,
@@ -200,8 +186,7 @@ def make_repository(room: Path) -> Path:
         make_deb(place, name, "1.0", {f"/opt/rocm/lib/lib{name}.so.1": coded, "/opt/rocm/share/x": "x\n"})
     drops = "rm -f /opt/rocm-link /opt/slave /etc/alternatives/* /var/lib/dpkg/alternatives/rocm"
     make_deb(place, "dist-rocminfo", "5.7.1", {"/usr/bin/rocminfo": "dist\n"}, scripts={"prerm": drops})
-    index(place)
-    return place
+    return publish_signed(room, "debs")
 
 
 def make_pristine(room: Path, repository: Path) -> Path:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import re
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.integration.apply import rpmroot
 from tests.integration.apply.debroot import make_pristine, make_repository
+from tests.integration.apply.killing import CASES, STORIES, fresh, points
 from tests.unit.apply.kit import apply, file_actions, make_root, options
 
 from rocm_patch.apply import engine
@@ -24,25 +24,13 @@ let the next call settle it, and compare the whole tree (bytes, modes, owners, d
 
 - tests/unit/apply/test_apply_kill.py: applying six file actions, rolling them back, and the recovery itself;
 - tests/integration/apply/test_apply_apt.py: an upgrade and a new package by apt, a diversion, a rollback;
-- tests/integration/apply/test_apply_rpm.py: dnf and zypper, after the manager acted and before the journal
-  knows of it;
-- the same file of apt: dpkg and its maintainer script killed with us.
+- tests/integration/apply/test_apply_kill_points.py: dnf and zypper (install, upgrade, rollback), holds, the
+  hook and `apply --again` with each manager; a few points each time, all with ROCM_PATCH_EVERY_POINT=1;
+- test_apply_apt.py again: dpkg and its maintainer script killed with us.
 
-All of them survive. `python -m tests.integration.apply.points` writes this list; names of snapshots are cut.
+All that were tried survive; docs/records/apply.md says which were, and when.
+`python -m tests.integration.apply.points` writes this list; names of snapshots are cut.
 """
-
-
-def points(log: Path, work: Callable[[], object]) -> list[str]:
-    log.unlink(missing_ok=True)
-    os.environ["ROCM_PATCH_POINTS"] = str(log)
-    try:
-        work()
-    finally:
-        del os.environ["ROCM_PATCH_POINTS"]
-    return [
-        re.sub(r"/snapshots/\d+/[0-9a-f]{64}", "/snapshots/N/HASH", line)
-        for line in log.read_text().splitlines()
-    ]
 
 
 def section(title: str, names: list[str]) -> str:
@@ -59,16 +47,26 @@ def text(room: Path) -> str:
     log = room / "log"
     files = make_root(room / "files")
     debian = make_pristine(room, make_repository(room))
+    rpms = rpmroot.make_repository(room)
+    stocks = {kind: rpmroot.make_rpm_root(room / kind, rpms, kind) for kind in ("dnf", "zypper")}
+    stocks["apt"] = fresh(debian, room / "apt")
     packages = [("rule", Packages(kind="packages", install=["rocblas", "helper"]))]
-    return "".join(
-        [
-            _INTRO,
-            section("Applying six file actions", points(log, lambda: apply(files, file_actions()))),
-            section("Rolling them back", points(log, lambda: engine.rollback(options(files)))),
-            section("apt: an upgrade and a new package", points(log, lambda: apply(debian, packages))),
-            section("apt: rolling that back", points(log, lambda: engine.rollback(options(debian)))),
-        ]
-    )
+
+    def told(title: str, root: Path, work: Callable[[Path], object]) -> str:
+        return section(title, points(root, log, work))
+
+    made = [
+        told("Applying six file actions", files, lambda root: apply(root, file_actions())),
+        told("Rolling them back", files, lambda root: engine.rollback(options(root))),
+        told("apt: an upgrade and a new package", debian, lambda root: apply(root, packages)),
+        told("apt: rolling that back", debian, lambda root: engine.rollback(options(root))),
+    ]
+    for kind, name in CASES:
+        story = STORIES[name]
+        root = fresh(stocks[kind], room / "case")
+        story.before(kind, root)
+        made.append(told(f"{kind}: {story.title}", root, story.work))
+    return "".join([_INTRO, *made])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""An rpm root made for one test, and a repository of tiny packages that dnf and zypper read."""
+"""An rpm root made for one test, and a signed repository of tiny packages that dnf and zypper read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tests.integration.apply.signed import publish_signed, tell_rpm
 from tests.unit.apply.kit import make_root
 
 
@@ -51,27 +52,18 @@ def make_rpm(
     )
 
 
-def index(repository: Path) -> None:
-    """Have createrepo_c write the repository's lists."""
-    subprocess.run(["createrepo_c", "--quiet", str(repository)], check=True, capture_output=True)
-
-
 def make_rpm_root(folder: Path, repository: Path, kind: str) -> Path:
     """Make a root that dnf or zypper takes for its own."""
     root = make_root(folder)
     for name in ("var/lib/rpm", "usr/lib", "opt", "tmp", "var/cache", "var/log"):
         (root / name).mkdir(parents=True, exist_ok=True)
-    source = f"[local]\nname=local\nbaseurl=file://{repository}\nenabled=1\ngpgcheck=0\nrepo_gpgcheck=0\n"
+    tell_rpm(root, kind, repository, repository.as_uri())
     if kind == "dnf":
-        (root / "etc/yum.repos.d").mkdir(parents=True)
         (root / "etc/dnf/plugins").mkdir(parents=True)
-        (root / "etc/yum.repos.d/local.repo").write_text(source)
-        (root / "etc/dnf/dnf.conf").write_text("[main]\ngpgcheck=0\nkeepcache=0\n")
+        (root / "etc/dnf/dnf.conf").write_text("[main]\ngpgcheck=1\nkeepcache=0\n")
         (root / "etc/os-release").write_text('ID=fedora\nVERSION_ID="42"\n')
         (root / "usr/lib/python3.13/site-packages/dnf-plugins").mkdir(parents=True)
     else:
-        (root / "etc/zypp/repos.d").mkdir(parents=True)
-        (root / "etc/zypp/repos.d/local.repo").write_text(source + "type=rpm-md\nautorefresh=0\n")
         (root / "etc/os-release").write_text('ID=sles\nID_LIKE="suse"\nVERSION_ID="15.6"\n')
     if kind == "zypper":
         # Debian's libzypp looks into /var/lib/rpm, Debian's rpm into a folder of root's: SUSE's two agree.
@@ -109,7 +101,8 @@ def manager(root: Path, kind: str, *words: str) -> subprocess.CompletedProcess[b
             "--root",
             str(root),
             "--non-interactive",
-            *(["--no-refresh"] if words[0] != "refresh" else []),
+            # The owner looked at the key's fingerprint, and took it.
+            "--gpg-auto-import-keys" if words[0] == "refresh" else "--no-refresh",
         ],
     }[kind]
     return subprocess.run(
@@ -120,8 +113,9 @@ def manager(root: Path, kind: str, *words: str) -> subprocess.CompletedProcess[b
     )
 
 
-def make_repository(place: Path) -> Path:
-    """Make a stock rocblas, ours, a pack of kernels, and one that breaks."""
+def make_repository(room: Path) -> Path:
+    """Make a stock rocblas, ours, a pack of kernels, and one that breaks; sign them and their lists."""
+    place = room / "rpms/packages/amd/rpm"
     library = "/opt/rocm/lib/librocblas.so.4"
     make_rpm(place, "rocblas", "4.4.0-47", {library: "stock\n", "/opt/rocm/share/old": "only stock\n"})
     make_rpm(
@@ -134,8 +128,9 @@ def make_repository(place: Path) -> Path:
         {"/opt/rocm/lib/rocblas/library/gfx1010/a.dat": "k\n"},
         fields="Requires: helper",
     )
+    # Bigger than what is free on the disks of some tests.
+    make_rpm(place, "big", "1.0-1", {"/opt/rocm/share/big": "\0" * (6 << 20)})
     make_rpm(place, "helper", "1.0-1", {"/usr/share/helper/x": "x\n"})
     make_rpm(place, "broken", "1.0-1", {"/usr/share/broken/x": "x\n"}, scripts="%pre -p <lua>\nerror('no')\n")
     make_rpm(place, "dist-rocminfo", "5.7-1", {"/usr/bin/rocminfo": "x\n"})
-    index(place)
-    return place
+    return publish_signed(room, "rpms")

@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 import pytest
 from tests.integration.apply.debroot import apt
+from tests.integration.apply.trouble import held
 from tests.unit.apply.kit import apply, describe, killed_at, options, recover
 
 from rocm_patch.apply import engine, front
@@ -139,7 +140,7 @@ def test_unknown_package_touches_nothing(debian: Path) -> None:
 def test_broken_network_touches_nothing(debian: Path) -> None:
     """The lists are there and the archive cannot be had: that shows before anything is changed."""
     lists = next((debian / "var/lib/apt/lists").glob("*_Packages"))
-    lists.write_text(lists.read_text().replace("Filename: ./kernels", "Filename: ./gone"))
+    lists.write_text(lists.read_text().replace("Filename: pool/debian/kernels", "Filename: pool/debian/gone"))
     before = describe(debian)
     with pytest.raises(ApplyError, match="everything was put back"):
         apply(debian, packages("kernels"))
@@ -148,29 +149,10 @@ def test_broken_network_touches_nothing(debian: Path) -> None:
 
 
 def test_held_lock_refuses(debian: Path) -> None:
-    place = debian / "var/lib/dpkg/lock-frontend"
-    child = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            (
-                "import fcntl,sys,time; f=open(sys.argv[1],'w'); fcntl.lockf(f, fcntl.LOCK_EX);"
-                "print('held', flush=True); time.sleep(60)"
-            ),
-            str(place),
-        ],
-        stdout=subprocess.PIPE,
-    )
-    try:
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"held\n"
-        with pytest.raises(CheckError) as error:
-            apply(debian, packages("kernels"))
-        assert f"lock-frontend is held by process {child.pid}" in str(error.value)
-        assert error.value.exit_code == 112
-    finally:
-        child.kill()
-        child.communicate()
+    with held(debian / "var/lib/dpkg/lock-frontend") as pid, pytest.raises(CheckError) as error:
+        apply(debian, packages("kernels"))
+    assert f"lock-frontend is held by process {pid}" in str(error.value)
+    assert error.value.exit_code == 112
 
 
 def test_hold_is_respected_and_undone(debian: Path) -> None:

@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.apply.rpmroot import make_repository, make_rpm_root, manager
-from tests.unit.apply.kit import apply, describe, killed_at, options, recover
+from tests.integration.apply.rpmroot import manager
+from tests.unit.apply.kit import apply, describe, options
 
 from rocm_patch.apply import engine
 from rocm_patch.errors import ApplyError, CheckError
 from rocm_patch.plan.actions import Hold, Packages
 
 LIBRARY = "opt/rocm/lib/librocblas.so.4"
-
-
-@pytest.fixture(scope="session")
-def rpms(room: Path) -> Path:
-    return make_repository(room / "rpms")
-
-
-@pytest.fixture(scope="session", params=["dnf", "zypper"])
-def stock(request: pytest.FixtureRequest, room: Path, rpms: Path) -> tuple[str, Path]:
-    return request.param, make_rpm_root(room / f"stock-{request.param}", rpms, request.param)
-
-
-@pytest.fixture
-def system(stock: tuple[str, Path], room: Path) -> Any:
-    kind, made = stock
-    place = room / f"root-{kind}"
-    shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(made, place, symlinks=True)
-    yield kind, place
-    shutil.rmtree(place, ignore_errors=True)
 
 
 def packages(*install: str, remove: list[str] | None = None) -> list[tuple[str, Any]]:
@@ -95,22 +74,3 @@ def test_update_by_the_owner_is_noticed(system: tuple[str, Path]) -> None:
     with engine.session(options(root)) as ctx:
         findings = engine.verify(ctx)
     assert any("rocblas is 4.4.0-47, and was 4.4.0-47+gfx1010.1" in line for line in findings), findings
-
-
-def test_kill_after_the_manager_acted(system: tuple[str, Path]) -> None:
-    """The worst point: the package database is new, the journal does not know it yet."""
-    _, root = system
-    before = describe(root)
-    points = root.parent / "points"
-    points.unlink(missing_ok=True)
-    trial = root.with_name(f"{root.name}-trial")
-    shutil.copytree(root, trial, symlinks=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROCM_PATCH_POINTS", str(points))
-        apply(trial, packages("kernels"))
-    shutil.rmtree(trial)
-    number = points.read_text().splitlines().index("step 0 is done") + 1
-    assert killed_at(number, lambda: apply(root, packages("kernels")))
-    assert (root / "usr/share/helper/x").exists()
-    recover(root)
-    assert describe(root) == before

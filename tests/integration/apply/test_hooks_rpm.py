@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.integration.apply.rpmroot import make_repository, make_rpm_root
+from tests.integration.apply.rpmroot import make_rpm_root
 from tests.unit.apply.kit import apply, describe, make_root, options
 from tests.unit.detect import kit
 
@@ -18,11 +18,6 @@ from rocm_patch.hooks.files import hook_files
 from rocm_patch.plan.actions import Hook, Packages
 
 CHECKOUT = Path(__file__).parents[3]
-
-
-@pytest.fixture(scope="session")
-def repo(room: Path) -> Path:
-    return make_repository(room / "hook-rpms")
 
 
 def rocm_patch(folder: Path) -> Path:
@@ -49,8 +44,8 @@ def installed(root: Path, manager: str, command: Path) -> Path:
     return place
 
 
-def test_dnf_tells(repo: Path, room: Path) -> None:
-    root = make_rpm_root(room / "hook-dnf", repo, "dnf")
+def test_dnf_tells(rpms: Path, room: Path) -> None:
+    root = make_rpm_root(room / "hook-dnf", rpms, "dnf")
     apply(root, [("rule", Packages(kind="packages", install=["rocblas"]))])
     plugin = installed(root, "dnf", rocm_patch(room))
     assert plugin.parent == root / "usr/lib/python3.13/site-packages/dnf-plugins"
@@ -84,8 +79,8 @@ def test_dnf_tells(repo: Path, room: Path) -> None:
 
 
 @pytest.mark.usefixtures("mounts")
-def test_zypper_tells(repo: Path, room: Path) -> None:
-    root = make_rpm_root(room / "hook-zypper", repo, "zypper")
+def test_zypper_tells(rpms: Path, room: Path) -> None:
+    root = make_rpm_root(room / "hook-zypper", rpms, "zypper")
     apply(root, [("rule", Packages(kind="packages", install=["rocblas"]))])
     installed(root, "zypper", rocm_patch(room))
     # libzypp calls plugins for the running system only: in a mount namespace the root stands in for it.

@@ -1,4 +1,7 @@
-"""--host through a real sshd on the loopback, with keys and a login shell; nothing of ours over there."""
+"""--host through a real sshd on the loopback, with keys and a login shell; nothing of ours over there.
+
+But for apply, which the rocm-patch over there does.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.unit.apply.kit import describe
+from tests.unit.detect import kit
 
+CHECKOUT = Path(__file__).parents[3]
 _SERVER = """\
 ListenAddress 127.0.0.1
 Port {port}
@@ -26,7 +32,7 @@ UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
-SetEnv PATH=/usr/bin:/bin
+SetEnv PATH={folder}/there:/usr/bin:/bin HOME={folder}
 """
 _CLIENT = """\
 Host card
@@ -127,3 +133,34 @@ def test_a_machine_that_has_nothing_of_ours(environment: dict[str, str], tmp_pat
     ]
     calls = [one for one in records if one["event"] == "command" and one["argv"][0] == "ssh"]
     assert sorted(one["exit"] for one in calls) == [0, 0, 255]
+
+
+def test_plan_here_and_apply_over_there(environment: dict[str, str], tmp_path: Path) -> None:
+    """The machine over there is a scratch root: its python3 and its rocm-patch are told of that, no more."""
+    if os.geteuid() != 0:
+        pytest.skip("apply changes another machine as root only; CI logs in as root")
+    machine, _ = kit.build("rx5600xt-blacklisted", tmp_path / "machine")
+    root = machine.root
+    programs = {
+        "python3": f'exec /usr/bin/python3 "$@" {root}',
+        "rocm-patch": f'PYTHONPATH={CHECKOUT}/src exec {sys.executable} -m rocm_patch "$@" --root {root}',
+    }
+    (tmp_path / "there").mkdir()
+    for name, line in programs.items():
+        (tmp_path / "there" / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / "there" / name).chmod(0o755)
+    before, plans = describe(root), tmp_path / "plans"
+    done = _run(environment, "--host", "card", "plan", "--out", str(plans))
+    assert done.returncode == 0, done.stderr + (tmp_path / "sshd.log").read_text()
+    items = json.loads((plans / "card.json").read_text())["items"]
+    assert "needed" in {item["state"] for item in items if item["rule"] == "driver-kept-out"}
+    done = _run(environment, "--host", "card", "apply", str(plans), "--dry-run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "blacklist-amdgpu.conf" in done.stdout
+    assert describe(root) == before
+    done = _run(environment, "--host", "card", "apply", str(plans))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "blacklist" not in (root / "etc/modprobe.d/blacklist-amdgpu.conf").read_text()
+    done = _run(environment, "--host", "card", "status", "--json")
+    (host,) = json.loads(done.stdout)["hosts"]
+    assert [one["kind"] for one in host["result"]["applied"]] == ["apply"], host

@@ -199,8 +199,9 @@ def test_saved_links_cannot_lead_writes_out(tmp_path: Path) -> None:
 def test_it_is_quick_and_loads_no_heavy_library(tmp_path: Path) -> None:
     kit.build("rx5700xt-arch", tmp_path)
     script = (
-        "import sys\nfrom rocm_patch.cli.detect import detect\n"
-        f"detect(['--root', {str(tmp_path)!r}, '--json'], standalone_mode=False)\n"
+        "import sys\nfrom rocm_patch.cli import main\n"
+        f"sys.argv = ['rocm-patch', 'detect', '--root', {str(tmp_path)!r}, '--json']\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         "heavy = {'pydantic', 'yaml', 'httpx', 'elftools', 'conan', 'debian', 'zstandard', 'rich.table'}\n"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)\n"
     )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
-import tempfile
-import time
+import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.unit.detect import kit
 from tests.unit.plan import matrix
-from tests.unit.plan.matrix import plan_of
 
+import rocm_patch
 from rocm_patch.plan.actions import DropLines, JoinGroup, Packages, UnsetVariable, WriteFile
 from rocm_patch.plan.model import Item, Plan
 
@@ -123,10 +125,22 @@ def test_a_plan_names_nobody(plan: Callable[[str], Plan]) -> None:
         assert "0000:0" not in text, name
 
 
-def test_in_time() -> None:
-
-    start = time.process_time()
-
-    with tempfile.TemporaryDirectory() as folder:
-        plan_of("rx5600xt-ubuntu-22.04-amd-6.4", Path(folder))
-    assert time.process_time() - start < 1
+def test_in_time(tmp_path: Path) -> None:
+    """The whole process, its imports among it: processor time, since the clock counts what else runs."""
+    kit.build("rx5600xt-ubuntu-22.04-amd-6.4", tmp_path)
+    environment = os.environ | {"PYTHONPATH": str(Path(rocm_patch.__file__).parents[1])}
+    taken = []
+    # Twice: the first call may have to compile the modules.
+    for _ in range(2):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(
+            [sys.executable, "-m", "rocm_patch", "plan", "--root", str(tmp_path)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert "rocblas" in done.stdout, done.stderr
+        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(taken) < 1

@@ -5,16 +5,19 @@ Every file is valid, every kind of mistake is refused with the file's name, and 
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from rocm_patch.errors import DataError
 from rocm_patch.plan.facts import FACTS
 from rocm_patch.plan.make import judge, make_plan
-from rocm_patch.plan.rules import Rule, in_order, load_rules
+from rocm_patch.plan.rules import Rule, in_order, load_rules, rules_folder
 
 BASE: dict[str, Any] = {
     "id": "one",
@@ -146,3 +149,30 @@ def test_a_machine_cannot_steer_where_files_are_changed(path: str) -> None:
     assert item is not None
     assert item.state == "impossible"
     assert not item.actions
+
+
+TEXTS = [path.read_bytes() for path in sorted(rules_folder().glob("*.yml"))]
+ODD = st.sampled_from(
+    [b"\xff", b"\0", b": [", b"{", b"&a ", b"*a", b"!!python/name:os ", b"- ", b"1e999", b"2020-02-31", b"~"]
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(TEXTS), st.lists(st.tuples(st.integers(0), st.integers(0, 12), ODD), max_size=3))
+@example(b"\xff", [])
+@example(b"[" * 2000, [])
+@example(b"id: 2020-02-31", [])
+@example(b"- a", [])
+@example(b"", [])
+def test_a_damaged_file_is_refused_by_its_name(text: bytes, damage: list[tuple[int, int, bytes]]) -> None:
+    """Whatever a file holds, it is a rule or DataError says which file is not."""
+    for place, length, odd in damage:
+        at = place % (len(text) + 1)
+        text = text[:at] + odd + text[at + length :]
+    with tempfile.TemporaryDirectory() as folder:
+        place_ = Path(folder, "rule.yml")
+        place_.write_bytes(text)
+        with pytest.raises(DataError) as error:
+            # No rule of this project is called so, so even a whole one is refused, for its id.
+            load_rules(Path(folder))
+    assert str(place_) in error.value.what

@@ -124,7 +124,7 @@ class Apt(Manager):
             key = _find(now, match[2])
             if match[1] != "Inst" and key:
                 changes.gone[key] = now[key]
-            elif key and match[4] != now[key]:
+            elif key and match[4] and match[4] != now[key]:
                 changes.other[key] = (now[key], match[4])
             elif not key and match[4]:
                 changes.new[match[2]] = match[4]

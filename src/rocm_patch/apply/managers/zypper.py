@@ -75,10 +75,13 @@ class Zypper(Rpm):
             for solvable in _SOLVABLE.findall(body[1]) if body and kind else []:
                 fields = dict(_ATTRIBUTE.findall(solvable))
                 name, edition = fields.get("name", ""), fields.get("edition", "")
-                if kind == "new" and name not in now:
+                if kind == "gone":
+                    if name in now:
+                        changes.gone[name] = now[name]
+                elif not name or not edition:
+                    continue
+                elif kind == "new" and name not in now:
                     changes.new[name] = edition
-                elif kind == "gone" and name in now:
-                    changes.gone[name] = now[name]
                 elif name in now and edition != now[name]:
                     changes.other[name] = (now[name], edition)
         return changes
@@ -127,7 +130,7 @@ class Zypper(Rpm):
     def held(self) -> set[str]:
         """Read zypper's locks: `solvable_name: NAME` in each paragraph."""
         data = (self.ctx.fs.read(_LOCKS) or b"").decode("utf-8", "replace")
-        return set(re.findall(r"^solvable_name:\s*(\S+)", data, re.MULTILINE))
+        return set(re.findall(r"^solvable_name:[ \t]*(\S+)", data, re.MULTILINE))
 
     def hold(self, packages: list[str], *, on: bool) -> None:
         """Have zypper add or remove locks."""
