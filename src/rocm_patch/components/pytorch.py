@@ -281,6 +281,7 @@ class Build:
             run, [self.folder.parent / name for name in others if name != self.folder.name],
             same=("sysroot", "sdk-headers"), tree="src", needs="build/build.ninja",
             record="state/src.files.json", without=("lib.linux-*", "temp.linux-*", "bdist.*", "*.egg-info"),
+            beside=("tools", sdkheaders.FOLDER),
         )  # fmt: skip
 
     def hipify(self, run: StepRun) -> None:

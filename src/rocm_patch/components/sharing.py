@@ -9,11 +9,13 @@ what must be equal, the component says.
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from rocm_patch.pipeline.digest import walk
 from rocm_patch.pipeline.engine import StepRun
 from rocm_patch.pipeline.lock import reading
 from rocm_patch.pipeline.marks import read_mark
@@ -31,12 +33,14 @@ def take_over(
     needs: str,
     record: str,
     without: Sequence[str],
+    beside: Sequence[str] = (),
 ) -> None:
     """Copy the folder `tree` of the first of `others` that fits, unless this build has one.
 
     A work folder fits where its steps `same` have this folder's keys, its `tree` holds the file
     `needs`, and no run works there. `record`, a file that tells what is in `tree`, comes with it;
-    names that match `without` do not.
+    names that match `without` do not. Folders `beside` hold what objects are made from: their files
+    come too, or their times, where the bytes are here already.
     """
     taken = None
     if not (run.folder / tree).exists():
@@ -44,6 +48,8 @@ def take_over(
             if (other / tree / needs).is_file() and _alike(run.folder, other, same):
                 with reading(other) as undisturbed:
                     if undisturbed:
+                        for name in beside:
+                            _meet(other / name, run.folder / name)
                         _copy(run, other, tree=tree, record=record, without=without)
                         taken = other.name
                         break
@@ -73,3 +79,14 @@ def _copy(run: StepRun, other: Path, *, tree: str, record: str, without: Sequenc
     # Before the tree: a record of files that are not there does no harm, the other way round would.
     shutil.copy2(other / record, run.folder / record)
     (run.scratch / "taken").rename(run.folder / tree)
+
+
+def _meet(theirs: Path, ours: Path) -> None:
+    """Bring files that are not there, and their times to files with the same bytes."""
+    for name, _ in walk(theirs) if theirs.is_dir() else ():
+        source, place = theirs / name, ours / name
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, place, follow_symlinks=False)
+        elif not source.is_symlink() and filecmp.cmp(source, place, shallow=False):
+            shutil.copystat(source, place)

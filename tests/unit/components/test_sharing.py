@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -49,7 +50,7 @@ def other(tmp_path: Path) -> Path:
 def take(run: Any, *others: Path) -> str | None:
     sharing.take_over(
         run, others, same=SAME, tree="src", needs="build/build.ninja", record="state/src.files.json",
-        without=("lib.linux-*",),
+        without=("lib.linux-*",), beside=("tools", "headers"),
     )  # fmt: skip
     told: str | None = json.loads((run.folder / sharing.FILE).read_text(encoding="utf-8"))["from"]
     return told
@@ -96,3 +97,21 @@ def test_where_a_run_works_nothing_is_read(run: Any, other: Path) -> None:
         assert take(run, other) is None
     assert not (run.folder / "src").exists()
     assert take(run, other) == "old"
+
+
+def test_what_objects_are_made_from_keeps_its_time(run: Any, other: Path) -> None:
+    for folder, text in ((other, "same"), (run.folder, "same")):
+        (folder / "headers" / "rocprim").mkdir(parents=True)
+        (folder / "headers" / "rocprim" / "a.hpp").write_text(text, encoding="utf-8")
+        (folder / "headers" / "b.hpp").write_text(f"{folder.name}", encoding="utf-8")
+    (other / "tools").mkdir()
+    (other / "tools" / "pch.h").write_text("#include <a>", encoding="utf-8")
+    for name in ("headers/rocprim/a.hpp", "headers/b.hpp", "tools/pch.h"):
+        os.utime(other / name, ns=(1, 1_700_000_000_123_456_789))
+    mine = (run.folder / "headers" / "b.hpp").stat().st_mtime_ns
+    assert take(run, other) == "old"
+    for name in ("headers/rocprim/a.hpp", "tools/pch.h"):
+        assert (run.folder / name).stat().st_mtime_ns == 1_700_000_000_123_456_789
+    # Other bytes are newer to ninja, as they must be.
+    assert (run.folder / "headers" / "b.hpp").stat().st_mtime_ns == mine
+    assert (run.folder / "headers" / "b.hpp").read_text(encoding="utf-8") == "new"
