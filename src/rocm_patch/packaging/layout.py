@@ -71,6 +71,7 @@ class Site(_Strict):
 class PythonData(_Strict):
     """What packages of Python modules are called and need."""
 
+    usual: str
     deb: Site
     rpm: Site
     conflicts: dict[str, tuple[str, ...]]

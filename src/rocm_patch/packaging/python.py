@@ -60,7 +60,7 @@ def wheel_package(
     contents = [*_contents(opened, site, format_), *_scripts(opened)]
     files = {one.path: sha256_file(one.source) if isinstance(one.source, Path) else "" for one in contents}
     epoch = _epoch(wheel)
-    title = f"python3-{name}-{target}"
+    title = f"{_python(opened.python, data.usual)}-{name}-{target}"
     bill = plain_bill(
         name=title,
         version=f"{version}-{revision}",
@@ -75,7 +75,8 @@ def wheel_package(
         ],
         facts={"target": target, "python": opened.python, "layout": layout},
     )  # fmt: skip
-    rivals = [one for one in data.conflicts.get(name, (f"python3-{name}",)) if one != title]
+    usual = f"python3-{name}-{target}"
+    rivals = [one for one in (*data.conflicts.get(name, (f"python3-{name}",)), usual) if one != title]
     return Package(
         name=title,
         version=version,
@@ -97,6 +98,11 @@ def wheel_package(
         conflicts=tuple(Relation((one,)) for one in rivals),
         python=opened.python,
     )
+
+
+def _python(version: str, usual: str) -> str:
+    """Give the beginning of a package's name: two Pythons' packages of one module may lie side by side."""
+    return "python3" if version == usual else f"python{version}"
 
 
 def _open(wheel: Path, scratch: Path) -> _Wheel:

@@ -25,6 +25,7 @@ from rocm_patch.index.wheel import IndexedWheel, read_wheel
 from rocm_patch.paths import cache_root, dist_root
 from rocm_patch.sources import ObjectStore, SourceItem, fetch_all, load_recipe, unpack, wheels_for
 from rocm_patch.sysroot import Bind, Sysroot
+from rocm_patch.sysroot.interpreter import BASE, place_interpreter
 from rocm_patch.validate.libraries import Library
 from rocm_patch.validate.workers import Command
 from rocm_patch.vgpu.launch import sysroot_view
@@ -74,14 +75,17 @@ def prepare(wheel: Path, root: Sysroot, report: Callable[[str], None]) -> Enviro
     """
     about, python = read_wheel(wheel), _python_of(wheel)
     items = _needed(about, python)
-    names = sorted(variant.key for item in items for variant in item.select(None))
+    interpreter = _interpreter(about, python)
+    names = sorted(variant.key for item in (*items, *interpreter) for variant in item.select(None))
     key = hashlib.sha256("\n".join([about.sha256, *names]).encode()).hexdigest()[:16]
     folder = cache_root() / "validation" / key
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not (folder / "venv").is_dir():
             report(f"installing {wheel.name} beside the sysroot's python{python}")
-            _make(folder, root, python, [wheel, *fetch_all(items, cache=ObjectStore()).values()])
+            found = fetch_all((*items, *interpreter), cache=ObjectStore())
+            packages = [found.pop(item.name) for item in interpreter]
+            _make(folder, root, python, [wheel, *found.values()], packages)
         (folder / "home").mkdir(exist_ok=True)
     return Environment(folder=folder, python=python, sha256=about.sha256)
 
@@ -106,13 +110,24 @@ def _needed(wheel: IndexedWheel, python: str) -> list[SourceItem]:
     return [*wheels_for(recipe.python[version], python), *load_recipe(_TOOLS[0]).python[_TOOLS[1]]]
 
 
-def _make(folder: Path, root: Sysroot, python: str, wheels: Sequence[Path]) -> None:
+def _interpreter(wheel: IndexedWheel, python: str) -> tuple[SourceItem, ...]:
+    """Give the packages of a Python that the sysroot lacks."""
+    return wheels_for(load_recipe("pytorch").interpreter.get(wheel.version.public, ()), python)
+
+
+def _make(
+    folder: Path, root: Sysroot, python: str, wheels: Sequence[Path], interpreter: Sequence[Path]
+) -> None:
     """Fill the environment beside its place and move it there when it is whole."""
     scratch = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
     try:
         venv = scratch / "venv"
         venv.mkdir()
-        root.run([f"python{python}", "-m", "venv", "--without-pip", VENV], binds=[Bind(venv, VENV)])
+        program = f"python{python}"
+        if interpreter:
+            place_interpreter(interpreter, venv / BASE, program)
+            program = f"{VENV}/{BASE}/bin/{program}"
+        root.run([program, "-m", "venv", "--without-pip", VENV], binds=[Bind(venv, VENV)])
         site = venv / "lib" / f"python{python}" / "site-packages"
         for wheel in wheels:
             unpack(wheel, scratch / "one")

@@ -9,7 +9,7 @@ import pytest
 
 from rocm_patch.errors import PackageError
 from rocm_patch.packaging.layout import Format
-from rocm_patch.packaging.model import Package
+from rocm_patch.packaging.model import Package, Relation
 from rocm_patch.packaging.python import wheel_package
 from rocm_patch.wheel.archive import pack_wheel
 
@@ -128,3 +128,10 @@ def test_a_wheel_without_licence_text_or_for_every_python_is_refused(make: Make,
     other = wheel.rename(tmp_path / "torch-2.6.0+rocm6.4.gfx1010-py3-none-any.whl")
     with pytest.raises(PackageError, match="no one CPython"):
         packaged(other, "rpm", "amd")
+
+
+def test_another_pythons_package_has_its_own_name_and_excludes_the_usual_one(make: Make) -> None:
+    package = packaged(make(tag="cp311-cp311-linux_x86_64"), "deb", "debian")
+    assert package.name == "python3.11-torch-gfx1010"
+    assert Relation(("python3-torch-gfx1010",)) in package.conflicts
+    assert Relation(("python3.11",)) in package.depends

@@ -1,4 +1,4 @@
-"""The build's Python: packages of an interpreter become a folder that it runs from."""
+"""A Python that a root lacks: packages of an interpreter become a folder that it runs from."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.unit.sysroot.debmake import deb, member
 
-from rocm_patch.components.pyenv import place_interpreter
 from rocm_patch.errors import DataError
+from rocm_patch.sysroot.interpreter import place_interpreter
 
 CONTROL = "Package: python3.11-minimal\nVersion: 3.11.2\nArchitecture: amd64\n"
 
