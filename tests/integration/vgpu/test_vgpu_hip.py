@@ -27,6 +27,7 @@ PARTS = (
     "graph",
     "stream_allocations",
     "virtual_memory",
+    "cooperative",
     "limits",
 )
 FAULTS = {
@@ -35,6 +36,7 @@ FAULTS = {
     "freed": ("Memory access fault by GPU node-1", "MEMORY_FAULT"),
     "host": ("Memory access fault by GPU node-1", "MEMORY_FAULT"),
     "misaligned": ("misaligned access", "MEMORY_APERTURE_VIOLATION"),
+    "lds": ("4-byte write at LDS offset 4000, the workgroup has 512 bytes", "MEMORY_APERTURE_VIOLATION"),
     "trap": ("trap", "HSA_STATUS_ERROR_EXCEPTION"),
     "illegal": ("illegal instruction", "ILLEGAL_INSTRUCTION"),
 }

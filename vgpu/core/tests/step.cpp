@@ -38,7 +38,7 @@ public:
         : options_(Options::from_environment()),
           handlers_(choose_handlers(options_.isa_path)),
           code_(handlers_, space_, options_.inject),
-          launch_(LaunchInfo{}, profile_, options_, code_, space_, 0) {
+          launch_(LaunchInfo{}, profile_, options_, code_, space_, gws_, 0) {
         page_ = map();
         text_ = map();
         space_.add(reinterpret_cast<u64>(page_), kPage, AddressSpace::Device, "test page");
@@ -184,6 +184,7 @@ private:
     Options options_;
     const HandlerSet& handlers_;
     CodeCache code_;
+    Gws gws_;
     Launch launch_;
     std::unique_ptr<GroupStorage> storage_;
     u8* page_ = nullptr;
