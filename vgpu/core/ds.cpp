@@ -1,5 +1,6 @@
 // LDS: loads, stores, atomics, lane permutation, global wave sync. A workgroup runs on one
 // host thread, so its LDS needs no host atomics.
+#include "vgpu/core/gws.h"
 #include "vgpu/core/handlers.h"
 #include "vgpu/core/memory_ops.h"
 
@@ -379,7 +380,7 @@ const MicroOp* gws_init_op(Wave& w, const MicroOp* u) {
     return u + 1;
 }
 const MicroOp* gws_barrier_op(Wave& w, const MicroOp* u) {
-    return gws_barrier(w, gws_id(w, u)) ? u + 1 : wait_again(w, u);
+    return gws_barrier(w, gws_id(w, u), gws_value(w, u)) ? u + 1 : wait_again(w, u);
 }
 const MicroOp* gws_p(Wave& w, const MicroOp* u) { return gws_sema_p(w, gws_id(w, u)) ? u + 1 : wait_again(w, u); }
 const MicroOp* gws_v(Wave& w, const MicroOp* u) {

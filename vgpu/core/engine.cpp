@@ -23,6 +23,7 @@ struct Engine::Impl {
     AddressSpace& memory;
     Options options;
     CodeCache code;
+    Gws gws;
     Scheduler scheduler;
     std::atomic<unsigned> serial{0};
     mutable std::mutex stats_mutex;
@@ -73,7 +74,7 @@ std::optional<Fault> Engine::run(const LaunchInfo& info) noexcept {
     if (m.options.inject == Inject::MissingKernel &&
         info.kernel_name.find(m.options.inject_argument) != std::string::npos)
         return std::nullopt;
-    Launch launch(info, m.profile, m.options, m.code, m.memory, m.serial.fetch_add(1));
+    Launch launch(info, m.profile, m.options, m.code, m.memory, m.gws, m.serial.fetch_add(1));
     if (auto refused = launch.prepare()) return refused;
     const auto begin = Clock::now();
     m.code.enter();

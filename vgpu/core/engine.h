@@ -71,7 +71,7 @@ struct Fault {
     enum class Kind {
         Memory,         // outside any allocation, or a store to read-only memory
         Misaligned,     // atomic or LDS access not aligned to its size
-        LdsOutOfRange,  // strict only: the card drops such accesses
+        LdsOutOfRange,  // a store; the card drops it. A load, which reads zero: strict only
         ScratchOutOfRange,
         IllegalInstruction,
         Trap,        // s_trap 2: llvm.trap, assert, abort

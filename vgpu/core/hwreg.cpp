@@ -102,45 +102,4 @@ const MicroOp* raise(Wave& w, const MicroOp* u, Fault::Kind kind, u64 address, u
     return nullptr;
 }
 
-// A barrier: each wave arrives once, and passes when the count of arrivals is reached.
-bool gws_barrier(Wave& w, u32 id) {
-    Launch& launch = *w.group->launch;
-    const std::lock_guard lock(launch.gws_mutex);
-    GwsResource& r = launch.gws[id];
-    if (w.gws_ticket != 0) {
-        if (r.generation < w.gws_ticket) return false;
-        w.gws_ticket = 0;
-        return true;
-    }
-    if (++r.waiting > r.value) {
-        r.waiting = 0;
-        ++r.generation;
-        launch.progress();
-        return true;
-    }
-    w.gws_ticket = r.generation + 1;
-    return false;
-}
-
-void gws_init(Wave& w, u32 id, u32 value) {
-    Launch& launch = *w.group->launch;
-    const std::lock_guard lock(launch.gws_mutex);
-    launch.gws[id].value = value;
-    launch.gws[id].waiting = 0;
-}
-
-bool gws_sema_p(Wave& w, u32 id) {
-    Launch& launch = *w.group->launch;
-    const std::lock_guard lock(launch.gws_mutex);
-    if (launch.gws[id].value == 0) return false;
-    --launch.gws[id].value;
-    return true;
-}
-
-void gws_sema_v(Wave& w, u32 id, u32 count) {
-    Launch& launch = *w.group->launch;
-    const std::lock_guard lock(launch.gws_mutex);
-    launch.gws[id].value += count;
-}
-
 }  // namespace vgpu::core

@@ -73,8 +73,8 @@ bool GroupStorage::reserve_scratch(std::size_t bytes) {
 }
 
 Launch::Launch(const LaunchInfo& what, const DeviceProfile& device, const Options& opts, CodeCache& cache,
-               AddressSpace& space, unsigned number)
-    : info(what), profile(device), options(opts), code(cache), memory(space), serial(number) {}
+               AddressSpace& space, Gws& sync, unsigned number)
+    : info(what), profile(device), options(opts), code(cache), memory(space), gws(sync), serial(number) {}
 
 std::optional<Fault> Launch::prepare() {
     if (!memory.contains(info.descriptor_address, sizeof kd))

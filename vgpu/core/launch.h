@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "vgpu/core/code_cache.h"
+#include "vgpu/core/gws.h"
 #include "vgpu/core/strict.h"
 #include "vgpu/core/wave.h"
 
@@ -48,15 +49,9 @@ private:
     std::size_t scratch_bytes_ = 0;
 };
 
-struct GwsResource {
-    u32 value = 0;  // waves to wait for, less one; or a semaphore's count
-    u32 waiting = 0;
-    u32 generation = 0;
-};
-
 struct Launch {
     Launch(const LaunchInfo& info, const DeviceProfile& profile, const Options& options, CodeCache& code,
-           AddressSpace& memory, unsigned serial);
+           AddressSpace& memory, Gws& gws, unsigned serial);
 
     // What the card would refuse; empty when fine. Fills the derived numbers.
     std::optional<Fault> prepare();
@@ -68,6 +63,7 @@ struct Launch {
     const Options& options;
     CodeCache& code;
     AddressSpace& memory;
+    Gws& gws;
     unsigned serial;
 
     KernelDescriptor kd{};
@@ -94,9 +90,6 @@ struct Launch {
     std::atomic<u64> stalled_ns{0};  // processor time that threads have put into it since a wave last ended
     std::mutex fault_mutex;
     std::optional<Fault> fault;
-
-    std::mutex gws_mutex;
-    std::array<GwsResource, 64> gws{};
 
     std::array<std::atomic<u64>, kStatCount> counts{};
     std::atomic<u64> instructions{0};

@@ -4,7 +4,9 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <iterator>
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -47,14 +49,18 @@ u64 run_plain(Wave& w, u64 slice) {
     return slice - left;
 }
 
+void count_step(u64* counts, const MicroOp* u) {
+    ++counts[static_cast<unsigned>(u->cls)];
+    counts[kStatFma] += u->fma;
+    counts[kStatTrans] += u->trans;
+}
+
 u64 run_counted(Wave& w, u64 slice) {
     const MicroOp* u = w.next;
     u64 left = slice;
     u64* counts = w.class_counts;
     do {
-        ++counts[static_cast<unsigned>(u->cls)];
-        counts[kStatFma] += u->fma;
-        counts[kStatTrans] += u->trans;
+        count_step(counts, u);
         u = u->fn(w, u);
         --left;
     } while (u != nullptr && left != 0);
@@ -81,6 +87,7 @@ u64 run_traced(Wave& w, u64 slice, std::FILE* to) {
     u64 left = slice;
     do {
         const MicroOp* now = u;
+        if (w.class_counts != nullptr) count_step(w.class_counts, u);
         u = u->fn(w, u);
         print_step(w, now, to);
         --left;
@@ -90,11 +97,18 @@ u64 run_traced(Wave& w, u64 slice, std::FILE* to) {
     return slice - left;
 }
 
+std::FILE* open_trace(const std::string& path) {
+    if (path == "-") return stderr;
+    std::FILE* const file = std::fopen(path.c_str(), "w");
+    if (file == nullptr)
+        std::fprintf(stderr, "vgpu: cannot write the trace to %s: %s\n", path.c_str(), std::strerror(errno));
+    return file;
+}
+
 std::FILE* trace_file(const Options& options) {
-    static std::FILE* const file = options.trace_path.empty()  ? nullptr
-                                   : options.trace_path == "-" ? stderr
-                                                               : std::fopen(options.trace_path.c_str(), "w");
-    return options.trace_path.empty() ? nullptr : file;
+    if (options.trace_path.empty()) return nullptr;
+    static std::FILE* const file = open_trace(options.trace_path);
+    return file;
 }
 
 }  // namespace

@@ -112,7 +112,7 @@ inline constexpr u32 kOffen = 1, kIdxen = 2, kGlc = 4, kSlc = 8, kDlc = 16, kLds
                      kScratch = 256, kGlobal = 512, kTfe = 1024, kAddr32 = 2048;
 }
 
-enum class State : u8 { Ready, Barrier, Yield, Ended, Faulted, GwsWait };
+enum class State : u8 { Ready, Barrier, Yield, Ended, Faulted };
 
 struct PendingFault {
     Fault::Kind kind = Fault::Kind::Memory;
@@ -194,13 +194,6 @@ const MicroOp* micro_op_at(Wave& w, u64 pc);
 
 // Nanoseconds of a steady clock, for s_memtime and s_memrealtime.
 u64 clock_nanoseconds();
-
-// Global wave sync (ds_gws_*): the launch's 64 counters. True: passed; false: wait.
-struct GwsResource;
-bool gws_barrier(Wave& w, u32 id);
-void gws_init(Wave& w, u32 id, u32 value);
-bool gws_sema_p(Wave& w, u32 id);
-void gws_sema_v(Wave& w, u32 id, u32 count);
 
 u32 hardware_register(Wave& w, u32 id);  // whole register, before s_getreg's field
 void set_hardware_register(Wave& w, u32 id, u32 value, u32 mask);

@@ -27,6 +27,7 @@ PARTS = (
     "graph",
     "stream_allocations",
     "virtual_memory",
+    "cooperative",
     "limits",
 )
 FAULTS = {
@@ -35,10 +36,16 @@ FAULTS = {
     "freed": ("Memory access fault by GPU node-1", "MEMORY_FAULT"),
     "host": ("Memory access fault by GPU node-1", "MEMORY_FAULT"),
     "misaligned": ("misaligned access", "MEMORY_APERTURE_VIOLATION"),
+    "lds": ("4-byte write at LDS offset 4000, the workgroup has 512 bytes", "MEMORY_APERTURE_VIOLATION"),
     "trap": ("trap", "HSA_STATUS_ERROR_EXCEPTION"),
     "illegal": ("illegal instruction", "ILLEGAL_INSTRUCTION"),
 }
 SIGABRT = 6
+#: A line of --trace: workgroup and wave, exec, pc, text, and what the first lane or the scalar register got.
+TRACED = re.compile(
+    r"(?P<where>\d+,\d+,\d+ wave \d+) exec (?P<exec>[0-9a-f]{16}) pc (?P<pc>[0-9a-f]+): "
+    r"(?P<text>[^;]+?)(?:  ; (?P<result>[vs] [0-9a-f]{8}))?"
+)
 
 
 @pytest.fixture(scope="session")
@@ -123,6 +130,35 @@ def test_statistics_name_the_kernels(card: Card, basics: str) -> None:
     devices = json.loads(out.read_text(encoding="utf-8"))["devices"]
     assert len(devices) == 1
     assert "_Z3addPKfS0_Pfi" in json.dumps(devices)
+
+
+def test_the_trace_holds_every_instruction_of_every_wave(card: Card, basics: str) -> None:
+    trace, stats = card.work / "trace.txt", card.work / "traced.json"
+    done = card.run(basics, "shuffle", settings=Settings(trace=str(trace), stats=str(stats)))
+    assert (done.returncode, done.stdout) == (0, "passed\n"), done.stdout + done.stderr
+    lines = [TRACED.fullmatch(line) for line in trace.read_text(encoding="utf-8").splitlines()]
+    steps = [one for one in lines if one is not None]
+    assert len(steps) == len(lines)
+    kernels = {one["name"]: one for one in json.loads(stats.read_text("utf-8"))["devices"][0]["kernels"]}
+    # What --stats counts beside it: HIP's own kernels, which copy, and the program's.
+    assert len(steps) == sum(one["instructions"] for one in kernels.values())
+    assert sum(one["text"].startswith("v_") for one in steps) == sum(one["valu"] for one in kernels.values())
+    texts = [one["text"] for one in steps]
+    assert texts.count("s_endpgm") == sum(one["waves"] for one in kernels.values())
+    # The program's is one wave of 32 lanes.
+    end = texts.index("s_endpgm", next(i for i, text in enumerate(texts) if text.startswith("ds_bpermute")))
+    own = steps[end + 1 - kernels["_Z15reverse_in_wavePi"]["instructions"] : end + 1]
+    assert {(one["where"], one["exec"]) for one in own} == {("0,0,0 wave 0", "00000000ffffffff")}
+    # The data are 0 to 31: lane 0 loads 0 and is given 31.
+    got = {one["text"].split()[0]: one["result"] for one in own}
+    assert got["global_load_dword"] == "v 00000000"
+    assert got["ds_bpermute_b32"] == "v 0000001f"
+
+
+def test_a_trace_that_cannot_be_written_is_told(card: Card, basics: str) -> None:
+    done = card.run(basics, "shuffle", env={"VGPU_TRACE": "/no/such/folder/trace"})
+    assert done.stdout == "passed\n"
+    assert "vgpu: cannot write the trace to /no/such/folder/trace: No such file or directory" in done.stderr
 
 
 def test_the_log_tells_of_launches(card: Card, basics: str) -> None:

@@ -28,6 +28,7 @@ DEFECTS = {
     "race_memory": r"race: 4-byte read at 0x\w+ " + RACE,
     "race_atomic": r"race: 4-byte atomic at LDS offset 0x0 " + RACE,
     "unset_lds": r"LDS offset 0 was never written",
+    "unset_register": r"v60 was never written\)\n.*\n.*: v_add_nc_u32_e32 v\d+, 1, v60",
     "waitcnt": r"v\d+ is still being loaded: no s_waitcnt vmcnt covers it",
     "hazard": r"gfx10-vcmpx-exec-war: v_cmpx_le_u32_e32 0, v\d+ writes EXEC, which is read by s_mov_b32",
 }

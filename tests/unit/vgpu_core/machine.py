@@ -5,6 +5,7 @@ Knows the tool's line protocol (vgpu/core/tests/step.cpp) and nothing of semanti
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,10 +25,15 @@ class MachineFaultError(Exception):
 class Machine:
     """One vgpu-step process."""
 
-    def __init__(self, tool: Path) -> None:
-        """Start the tool."""
+    def __init__(self, tool: Path, host: str) -> None:
+        """Start the tool with the handlers built for `host`: portable, avx2 or avx512."""
         self.process = subprocess.Popen(
-            [str(tool)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            [str(tool)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            env={**os.environ, "VGPU_HOST_ISA": host},
         )
 
     def close(self) -> None:
@@ -37,16 +43,23 @@ class Machine:
             self.process.stdout.close()
         self.process.wait(timeout=10)
 
+    def host(self) -> str:
+        """Give the build of the handlers in use: one that this machine cannot run is passed over."""
+        return self._answer("get host").strip()
+
     def ask(self, commands: Sequence[str]) -> list[int]:
         """Send one request; the numbers that its gets gave."""
-        if not self.process.stdin or not self.process.stdout:
-            raise RuntimeError
-        self.process.stdin.write(";".join(commands) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
+        line = self._answer(";".join(commands))
         if "fault: " in line:
             raise MachineFaultError(line.split("fault: ", 1)[1].strip())
         return [int(word, 16) for word in line.split()]
+
+    def _answer(self, request: str) -> str:
+        if not self.process.stdin or not self.process.stdout:
+            raise RuntimeError
+        self.process.stdin.write(request + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline()
 
     def step(
         self,

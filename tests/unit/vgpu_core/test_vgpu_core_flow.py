@@ -342,6 +342,9 @@ def test_global_wave_sync(machine: Machine) -> None:
     assert passes(0, gws("ds_gws_sema_release_all"), take, take, take)
     assert passes(0, gws("ds_gws_barrier", 1))
     assert not passes(1, gws("ds_gws_barrier", 1))
+    # Who passes last says how many the next one waits for.
+    assert passes(0, gws("ds_gws_barrier", 1), gws("ds_gws_barrier", 1))
+    assert not passes(0, gws("ds_gws_barrier", 2), gws("ds_gws_barrier", 1))
 
 
 def test_global_data_share_is_refused(machine: Machine) -> None:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
-from tests.unit.vgpu_core.conftest import NATIVE_TESTS
+from tests.unit.vgpu_core.conftest import HOST_BUILDS, NATIVE_TESTS
+
+#: Those that run instructions: once with each build of the handlers.
+WITH_HANDLERS = ("engine", "strict")
 
 
-@pytest.mark.parametrize("name", NATIVE_TESTS)
-def test_native(core_tools: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [(name, host) for name in NATIVE_TESTS for host in (HOST_BUILDS if name in WITH_HANDLERS else ("",))],
+)
+def test_native(core_tools: Path, name: str, host: str) -> None:
     done = subprocess.run(
-        [str(core_tools / f"vgpu_core_{name}_test")], capture_output=True, text=True, check=False, timeout=300
+        [str(core_tools / f"vgpu_core_{name}_test")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "VGPU_HOST_ISA": host},
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -22,3 +34,15 @@ def test_every_native_test_is_run() -> None:
     rules = (Path(__file__).parents[3] / "vgpu/core/tests/CMakeLists.txt").read_text(encoding="utf-8")
     assert all(f"COMMAND vgpu_core_{name}_test)" in rules for name in NATIVE_TESTS)
     assert rules.count("add_test(") == len(NATIVE_TESTS)
+
+
+@pytest.mark.parametrize("host", HOST_BUILDS[1:])
+def test_no_code_of_a_faster_build_can_stand_in_for_others(core_tools: Path, host: str) -> None:
+    """Of an inline function the linker keeps one copy: it must run on the least machine."""
+    objects = sorted((core_tools.parent / "CMakeFiles" / f"vgpu_handlers_{host}.dir").glob("*.o"))
+    done = subprocess.run(
+        ["nm", "--demangle", "--defined-only", *map(str, objects)], capture_output=True, text=True, check=True
+    )
+    shared = [line for line in done.stdout.splitlines() if line[17:18] in {"W", "V", "u"}]
+    assert objects
+    assert [line for line in shared if f"vgpu::core::{host}::" not in line] == []

@@ -60,6 +60,7 @@ public:
     static Options with_defaults(Options options) {
         options.threads = 3;
         if (options.stall_seconds == 300) options.stall_seconds = 1;
+        if (options.isa_path.empty()) options.isa_path = Options::from_environment().isa_path;
         return options;
     }
 

@@ -121,6 +121,41 @@ constexpr std::uint32_t kAllMeet[] = {
     0xbf810000,              // s_endpgm
 };
 
+// One kernel sets what another waits by.
+constexpr std::uint32_t kGwsInit[] = {
+    0xbefc0380,              // s_mov_b32 m0, 0
+    0x7e0002a7,              // v_mov_b32_e32 v0, 39
+    0xd8660000, 0x00000000,  // ds_gws_init v0 gds
+    0xbf8cc07f,              // s_waitcnt lgkmcnt(0)
+    0xbf810000,              // s_endpgm
+};
+constexpr std::uint32_t kGwsRounds[] = {
+    0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
+    0xbefc0380,              // s_mov_b32 m0, 0
+    0x7e020280,              // v_mov_b32_e32 v1, 0
+    0x7e040281,              // v_mov_b32_e32 v2, 1
+    0x7e0a02a7,              // v_mov_b32_e32 v5, 39
+    0x8f028402,              // s_lshl_b32 s2, s2, 4
+    0x7e080202,              // v_mov_b32_e32 v4, s2
+    0xbe840384,              // s_mov_b32 s4, 4
+    0xbefe0381,              // s_mov_b32 exec_lo, 1
+    0xbf8cc07f,              // s_waitcnt lgkmcnt(0)
+    0xdcc88000, 0x00000201,  // again: global_atomic_add v1, v2, s[0:1]
+    0xbbfd0000,              // s_waitcnt_vscnt null, 0x0
+    0xd8760000, 0x00000005,  // ds_gws_barrier v5 gds
+    0xbf8cc07f,              // s_waitcnt lgkmcnt(0)
+    0xdc319000, 0x03000001,  // global_load_dword v3, v1, s[0:1] glc dlc
+    0xbf8c3f70,              // s_waitcnt vmcnt(0)
+    0xd8760000, 0x00000005,  // ds_gws_barrier v5 gds
+    0xbf8cc07f,              // s_waitcnt lgkmcnt(0)
+    0xdc708040, 0x00000304,  // global_store_dword v4, v3, s[0:1] offset:64
+    0x4a080884,              // v_add_nc_u32_e32 v4, 4, v4
+    0x80848104,              // s_sub_u32 s4, s4, 1
+    0xbf078004,              // s_cmp_lg_u32 s4, 0
+    0xbf85ffee,              // s_cbranch_scc1 again
+    0xbf810000,              // s_endpgm
+};
+
 constexpr std::uint32_t kStorePairs[] = {
     0xf4040000, 0xfa000000,  // s_load_dwordx2 s[0:1], s[0:1], null
     0x7e020280,              // v_mov_b32_e32 v1, 0
@@ -199,6 +234,23 @@ void workgroups_wait_for_each_other() {
     const auto fault = card.run(kAllMeet, 40, 32);
     check(!fault, "workgroups that wait for each other finish", fault ? fault->lines[0] : "");
     check(card.page[0] == 40, "every workgroup arrived");
+}
+
+// Four rounds of 40 workgroups: each counts itself, waits for all, and must see all of them and nobody twice.
+void global_wave_sync() {
+    Options options;
+    options.stall_seconds = 60;
+    Card card(options);
+    for (unsigned again = 0; again < 2; ++again) {
+        std::memset(card.page, 0, 4096);
+        check(!card.run(kGwsInit, 1), "a launch sets the count");
+        const auto fault = card.run(kGwsRounds, 40);
+        check(!fault, "workgroups meet at global barriers", text_of(fault));
+        unsigned wrong = 0;
+        for (unsigned group = 0; group < 40; ++group)
+            for (unsigned round = 0; round < 4; ++round) wrong += card.page[16 + 4 * group + round] != 40 * (round + 1);
+        check(wrong == 0, "each waits for all the others", std::to_string(wrong) + " of 160 counts wrong");
+    }
 }
 
 // A process that is stopped for longer than the limit finds its kernels running on: only time spent on them counts.
@@ -366,6 +418,7 @@ int main() {
     barrier_and_lds();
     faults();
     workgroups_wait_for_each_other();
+    global_wave_sync();
     stopped_process();
     stopped_engine();
     storage_of_another_shape();

@@ -12,8 +12,9 @@
 //   scratch BYTES         the page as private memory of so many bytes a lane
 //   run HEX ...           the words of one instruction
 //   play HEX ...          the words of a few instructions, to s_endpgm or a stop
-//   get v N | get s N | get lds OFFSET COUNT | get mem OFFSET COUNT | get base
-// The answer is what the gets asked for, in hexadecimal; "fault: TEXT" ends a request.
+//   get v N | get s N | get lds OFFSET COUNT | get mem OFFSET COUNT | get base | get host
+// The answer is what the gets asked for, in hexadecimal; "fault: TEXT" ends a request. `host` is a word: the build of
+// the handlers that runs (VGPU_HOST_ISA wants one).
 #include <sys/mman.h>
 
 #include <cstdio>
@@ -35,8 +36,9 @@ class Stepper {
 public:
     Stepper()
         : options_(Options::from_environment()),
-          code_(choose_handlers(options_.isa_path), space_, options_.inject),
-          launch_(LaunchInfo{}, profile_, options_, code_, space_, 0) {
+          handlers_(choose_handlers(options_.isa_path)),
+          code_(handlers_, space_, options_.inject),
+          launch_(LaunchInfo{}, profile_, options_, code_, space_, gws_, 0) {
         page_ = map();
         text_ = map();
         space_.add(reinterpret_cast<u64>(page_), kPage, AddressSpace::Device, "test page");
@@ -168,6 +170,7 @@ private:
             for (u32 lane = 0; lane < w.lanes; ++lane) put(w.v[(kHidden + at) * w.lanes + lane]);
         else if (what == "s") put(w.s[at]);
         else if (what == "base") put(reinterpret_cast<u64>(page_));
+        else if (what == "host") answer += handlers_.host;
         else
             for (u32 i = 0; i < count; ++i) {
                 u32 value = 0;
@@ -179,7 +182,9 @@ private:
     AddressSpace space_;
     DeviceProfile profile_;
     Options options_;
+    const HandlerSet& handlers_;
     CodeCache code_;
+    Gws gws_;
     Launch launch_;
     std::unique_ptr<GroupStorage> storage_;
     u8* page_ = nullptr;

@@ -1,5 +1,7 @@
 // What HIP programs do every day, each part checked against the CPU.
 // Usage: basics PART; the parts are the names in the table at the end.
+#include <hip/hip_cooperative_groups.h>
+
 #include <atomic>
 #include <cmath>
 #include <cstring>
@@ -333,6 +335,43 @@ void virtual_memory() {
     HIP(hipMemAddressFree(base, 4 * step));
 }
 
+// Workgroups hand numbers to their neighbours, one step between two meetings of the whole grid.
+__global__ void hand_on(int* from, int* to, int rounds) {
+    const auto grid = cooperative_groups::this_grid();
+    for (int round = 0; round < rounds; ++round) {
+        if (threadIdx.x == 0) to[(blockIdx.x + 1) % gridDim.x] = from[blockIdx.x] + 1;
+        grid.sync();
+        int* const last = from;
+        from = to;
+        to = last;
+    }
+}
+
+void cooperative() {
+    constexpr int groups = 40, rounds = 5;   // more workgroups than the card has compute units
+    int start[groups], got[groups];
+    std::iota(start, start + groups, 0);
+    for (int& one : start) one *= 100;
+    int *from = nullptr, *to = nullptr, count = rounds;
+    HIP(hipMalloc(&from, sizeof(start)));
+    HIP(hipMalloc(&to, sizeof(start)));
+    for (int again = 0; again < 2; ++again) {
+        HIP(hipMemcpy(from, start, sizeof(start), hipMemcpyHostToDevice));
+        void* arguments[] = {&from, &to, &count};
+        const auto kernel = reinterpret_cast<const void*>(hand_on);
+        HIP(hipLaunchCooperativeKernel(kernel, dim3(groups), dim3(64), arguments, 0, nullptr));
+        HIP(hipMemcpy(got, to, sizeof(got), hipMemcpyDeviceToHost));   // an odd number of rounds ends there
+        int wrong = 0;
+        for (int i = 0; i < groups; ++i) wrong += got[i] != start[(i + groups - rounds) % groups] + rounds;
+        CHECK(wrong == 0);
+        CHECK(hipLaunchCooperativeKernel(kernel, dim3(1 << 20), dim3(64), arguments, 0, nullptr) ==
+              hipErrorCooperativeLaunchTooLarge);
+        CHECK(hipGetLastError() == hipErrorCooperativeLaunchTooLarge);
+    }
+    HIP(hipFree(from));
+    HIP(hipFree(to));
+}
+
 void limits() {
     size_t available = 0, total = 0, less = 0;
     HIP(hipMemGetInfo(&available, &total));
@@ -371,6 +410,7 @@ int main(int count, char** words) {
         {"graph", graph},
         {"stream_allocations", stream_allocations},
         {"virtual_memory", virtual_memory},
+        {"cooperative", cooperative},
         {"limits", limits},
         {"properties", properties},
     };

@@ -14,6 +14,10 @@ __global__ void wait_for_ever(volatile int* flag) {
     while (*flag == 0) {
     }
 }
+__global__ void past_lds(int first) {
+    __shared__ volatile int part[64];
+    part[first + threadIdx.x] = 1;
+}
 __global__ void read_from(const int* where, int* out) { *out = *where; }
 
 int main(int, char** words) {
@@ -28,6 +32,7 @@ int main(int, char** words) {
     if (kind == "freed") write_to<<<1, 64>>>(freed, 1);
     if (kind == "host") read_from<<<1, 1>>>(unpinned, memory);
     if (kind == "misaligned") add_to<<<1, 1>>>(reinterpret_cast<int*>(reinterpret_cast<char*>(memory) + 2));
+    if (kind == "lds") past_lds<<<1, 64>>>(1000);
     if (kind == "trap") stop_here<<<1, 64>>>();
     if (kind == "hang") {
         HIP(hipMemset(memory, 0, 4));

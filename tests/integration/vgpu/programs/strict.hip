@@ -119,6 +119,25 @@ void unset_lds(bool defect) {
     read_shared<<<1, kThreads>>>(out, !defect);
 }
 
+// v60 is this wave's own: the compiler is told that it changes.
+__global__ void add_to_unset(int* out) {
+    int value = 0;
+    asm volatile("v_add_nc_u32 %0, 1, v60" : "=v"(value) : : "v60");
+    out[threadIdx.x] = value;
+}
+__global__ void add_to_set(int* out) {
+    int value = 0;
+    asm volatile("v_mov_b32 v60, 1\n\tv_add_nc_u32 %0, 1, v60" : "=v"(value) : : "v60");
+    out[threadIdx.x] = value;
+}
+
+void unset_register(bool defect) {
+    int* out = nullptr;
+    HIP(hipMalloc(&out, kThreads * sizeof(int)));
+    if (defect) add_to_unset<<<1, kThreads>>>(out);
+    else add_to_set<<<1, kThreads>>>(out);
+}
+
 __global__ void hurry(int* data) {
     int value = 0;
     asm volatile("global_load_dword %0, %1, off\n\tv_add_nc_u32 %0, %0, 1\n\ts_waitcnt vmcnt(0)" : "=&v"(value) : "v"(data));
@@ -175,7 +194,7 @@ int main(int count, char** words) {
         {"overrun", overrun},         {"underrun", underrun},       {"leap", leap},           {"freed", freed},
         {"pinned", pinned},           {"race_lds", race_lds},       {"race_memory", race_memory},
         {"race_atomic", race_atomic}, {"same_value", same_value},   {"unset_lds", unset_lds}, {"waitcnt", waitcnt},
-        {"hazard", hazard},           {"separate", separate},
+        {"hazard", hazard},           {"separate", separate},       {"unset_register", unset_register},
     };
     const auto kind = kinds.find(count == 3 ? words[1] : "");
     if (kind == kinds.end()) return 2;
