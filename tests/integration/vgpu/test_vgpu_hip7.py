@@ -1,0 +1,77 @@
+"""Kernels that fault under HIP 7.2.4: the program is given an error, where HIP 6.4 ends it.
+
+The runtime is Debian experimental's, pinned in build/conformance/rocm-7.2.lock and laid beside the sysroot of
+ROCm 6.4, whose compiler and compiler library it uses.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import attrs
+import pytest
+from tests.integration.vgpu.test_vgpu_hip import FAULTS
+from tests.integration.vgpu.vgputools import Card
+
+from rocm_patch.conformance.model import data_folder
+from rocm_patch.sources import ObjectStore
+from rocm_patch.sysroot import Bind
+from rocm_patch.sysroot.debs import extract, fetched
+from rocm_patch.sysroot.lock import load_lock
+
+pytestmark = [pytest.mark.sysroot, pytest.mark.network, pytest.mark.slow]
+
+PACKAGE = "libamdhip64-7"
+LIBRARIES = "/hip7/usr/lib/x86_64-linux-gnu"
+ILLEGAL_ADDRESS, LAUNCH_FAILURE = "hipErrorIllegalAddress", "hipErrorLaunchFailure"
+#: fault -> what the program is told: the table of docs/vgpu.md
+RETURNED = {
+    "null": ILLEGAL_ADDRESS,
+    "beyond": ILLEGAL_ADDRESS,
+    "freed": ILLEGAL_ADDRESS,
+    "host": ILLEGAL_ADDRESS,
+    "misaligned": ILLEGAL_ADDRESS,
+    "trap": LAUNCH_FAILURE,
+    "illegal": LAUNCH_FAILURE,
+    "hang": LAUNCH_FAILURE,
+}
+
+
+@attrs.frozen
+class Program:
+    """faults.hip linked with HIP 7."""
+
+    card: Card
+    bind: Bind
+    path: str
+
+    def run(self, kind: str) -> subprocess.CompletedProcess[str]:
+        env = {"LD_LIBRARY_PATH": LIBRARIES, "VGPU_STALL_SECONDS": "3"}
+        return self.card.run(self.path, kind, binds=[self.bind], env=env)
+
+
+@pytest.fixture(scope="module")
+def faults7(card: Card, tmp_path_factory: pytest.TempPathFactory) -> Program:
+    lock = load_lock(data_folder() / "rocm-7.2.lock")
+    wanted = attrs.evolve(lock, packages=tuple(one for one in lock.packages if one.name == PACKAGE))
+    folder: Path = tmp_path_factory.mktemp("hip7")
+    with fetched(wanted, ObjectStore(), None) as files:
+        extract(list(files.values()), folder, ())
+    bind = Bind(folder, "/hip7", "ro")
+    library = f"{LIBRARIES}/libamdhip64.so.7"
+    return Program(
+        card=card,
+        bind=bind,
+        path=card.compile("faults", "--no-hip-rt", library, output="faults7", binds=[bind]),
+    )
+
+
+@pytest.mark.parametrize("kind", RETURNED)
+def test_a_fault_comes_back_as_an_error(faults7: Program, kind: str) -> None:
+    done = faults7.run(kind)
+    assert (done.returncode, done.stdout) == (0, f"{RETURNED[kind]}\n"), done.stderr
+    told = FAULTS[kind][0] if kind in FAULTS else "GPU Hang"
+    assert told in done.stderr
+    assert re.search(r"pc 0x[0-9a-f]+ \((kernel )?entry \+ ", done.stderr)
