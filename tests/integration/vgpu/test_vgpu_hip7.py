@@ -25,6 +25,8 @@ pytestmark = [pytest.mark.sysroot, pytest.mark.network, pytest.mark.slow]
 
 PACKAGE = "libamdhip64-7"
 LIBRARIES = "/hip7/usr/lib/x86_64-linux-gnu"
+#: Not with the sysroot's HIP; HIP 7 wants HSA functions that the sysroot's own HSA library lacks.
+LINK = ("-no-hip-rt", "-Wl,--allow-shlib-undefined")
 ILLEGAL_ADDRESS, LAUNCH_FAILURE = "hipErrorIllegalAddress", "hipErrorLaunchFailure"
 #: fault -> what the program is told: the table of docs/vgpu.md
 RETURNED = {
@@ -48,7 +50,7 @@ class Program:
     path: str
 
     def run(self, kind: str) -> subprocess.CompletedProcess[str]:
-        env = {"LD_LIBRARY_PATH": LIBRARIES, "VGPU_STALL_SECONDS": "3"}
+        env = {"LD_LIBRARY_PATH": LIBRARIES, "VGPU_STALL_SECONDS": "1"}
         return self.card.run(self.path, kind, binds=[self.bind], env=env)
 
 
@@ -64,14 +66,15 @@ def faults7(card: Card, tmp_path_factory: pytest.TempPathFactory) -> Program:
     return Program(
         card=card,
         bind=bind,
-        path=card.compile("faults", "--no-hip-rt", library, output="faults7", binds=[bind]),
+        path=card.compile("faults", *LINK, library, output="faults7", binds=[bind]),
     )
 
 
 @pytest.mark.parametrize("kind", RETURNED)
 def test_a_fault_comes_back_as_an_error(faults7: Program, kind: str) -> None:
     done = faults7.run(kind)
-    assert (done.returncode, done.stdout) == (0, f"{RETURNED[kind]}\n"), done.stderr
+    # HIP 7 itself prints the state of the queue, without a newline, before the program's last line.
+    assert (done.returncode, done.stdout.split()[-1]) == (0, RETURNED[kind]), done.stdout + done.stderr
     told = FAULTS[kind][0] if kind in FAULTS else "GPU Hang"
     assert told in done.stderr
     assert re.search(r"pc 0x[0-9a-f]+ \((kernel )?entry \+ ", done.stderr)

@@ -203,7 +203,6 @@ def _every_lane(count: int, *parts: int) -> list[Words]:
 #: what --inject plants -> a comparison that must see it
 PLANTED: dict[str, Callable[[Server], None]] = {
     "fma-rounding": lambda server: compare_table(server, "f32", pairs("f32")),
-    "lane-stuck": lambda server: compare_table(server, "u32", pairs("u32")[:64]),
     "dpp-row": lambda server: compare(
         server,
         "cross",
@@ -219,6 +218,6 @@ PLANTED: dict[str, Callable[[Server], None]] = {
 def test_a_planted_defect_is_seen(batch: Batch, defect: str) -> None:
     with (
         closing(batch.server(Settings(inject=defect))) as running,
-        pytest.raises(AssertionError, match=r"differ|ended"),
+        pytest.raises(AssertionError, match=r"results of .* differ"),
     ):
         PLANTED[defect](running)

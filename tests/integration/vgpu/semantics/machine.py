@@ -6,6 +6,7 @@ for each way of compiling.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import subprocess
@@ -112,18 +113,20 @@ class Server:
     """The running process; `run` asks it. Call `close` at the end (contextlib.closing does)."""
 
     def __init__(self, batch: Batch, settings: Settings) -> None:
-        """Start the process; it loads the batch on the first request."""
+        """Start the process; it loads the batch before the first answer."""
         self._batch = batch
-        view = sysroot_view(batch.card.library, settings, scratch=batch.card.scratch())
-        command = batch.card.root.command(
+        self._settings = settings
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        view = sysroot_view(self._batch.card.library, self._settings, scratch=self._batch.card.scratch())
+        command = self._batch.card.root.command(
             ["/batch/server", "/batch/host.so", *(f"/batch/{way.file}" for way in WAYS)],
-            binds=[*view.binds, Bind(batch.folder, "/batch")],
+            binds=[*view.binds, Bind(self._batch.folder, "/batch")],
             env=view.env,
         )
-        self._said = (batch.folder / "stderr").open("w+b")
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said
-        )
+        with (self._batch.folder / "stderr").open("wb") as said:
+            return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said)
 
     def run(
         self, name: str, lanes: Sequence[Words], *, outputs: int, tail: Words = (), threads: int = 64
@@ -131,8 +134,11 @@ class Server:
         """Run a function on the CPU and each of its kernels on the card.
 
         Every lane has its words in `lanes` and gives `outputs` words; `tail` lies behind them in memory that
-        all lanes share. Ends the test where the process has ended.
+        all lanes share. Fails where the process ends, as it does when a kernel faults; the next request
+        starts another, so that Hypothesis can go on.
         """
+        if self._process.poll() is not None:
+            self._process = self._start()
         size = len(lanes[0])
         flat = [word for lane in lanes for word in lane] + list(tail)
         head = f"{name} {len(lanes)} {size} {outputs} {len(tail)} {threads}\n"
@@ -157,10 +163,10 @@ class Server:
     def close(self) -> None:
         """End the process."""
         stdin, stdout = self._pipes()
-        stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            stdin.close()
         self._process.wait()
         stdout.close()
-        self._said.close()
 
     def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
         assert self._process.stdin is not None
@@ -169,7 +175,7 @@ class Server:
 
     def _ended(self, name: str, told: bytes) -> str:
         self._process.kill()
-        self._process.wait()
+        self.close()
         said = (self._batch.folder / "stderr").read_text(encoding="utf-8", errors="replace")
         return f"{name}: the card's process ended: {told.decode(errors='replace')}{said[-3000:]}"
 
