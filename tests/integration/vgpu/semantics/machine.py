@@ -23,7 +23,8 @@ from rocm_patch.vgpu.launch import sysroot_view
 from rocm_patch.vgpu.settings import Settings
 
 WAVES = (32, 64)
-#: Nothing is contracted on either side, and no header of HIP's is read: it refuses wave64 on gfx10.
+#: Nothing is contracted on either side, and no header of HIP's is read: it refuses wave64 on gfx10. No
+#: warnings: made programs compare values with themselves and shift by constants that are too large.
 _SAME = ("-std=c++20", "-ffp-contract=off", "-w")
 _DEVICE = ("--offload-arch=gfx1010", "-nogpuinc", "--genco", *_SAME)
 #: Each operation on halves is rounded, as the card does it.

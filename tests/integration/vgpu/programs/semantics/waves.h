@@ -125,7 +125,8 @@ KERNEL(shared) {
     // So many turns as the lane's own value says.
     if (here)
         for (u32 k = 0; k < value % 5; ++k)
-            __hip_atomic_fetch_add(&histogram[(value >> 4 * k) & 15], k + 1, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_WORKGROUP);
+            __hip_atomic_fetch_add(&histogram[(value >> 4 * k) & 15], k + 1, __ATOMIC_RELAXED,
+                                   __HIP_MEMORY_SCOPE_WORKGROUP);
     barrier();
     results[7] = histogram[i & 15];
     const u64 votes = ballot(value & 1);
@@ -148,7 +149,8 @@ KERNEL(shared) {
     STEP(8, __hip_atomic_fetch_xor(at, T(value), order, scope)) \
     STEP(9, __hip_atomic_exchange(at, T(value), order, scope)) \
     STEP(10, swapped(at, T(expected), T(value))) \
-    STEP(11, __builtin_bit_cast(T, __hip_atomic_fetch_add(reinterpret_cast<FLOAT*>(at), FLOAT(value & 0xff), order, scope)))
+    STEP(11, __builtin_bit_cast(T, __hip_atomic_fetch_add(reinterpret_cast<FLOAT*>(at), FLOAT(value & 0xff), \
+                                                          order, scope)))
 constexpr u32 kAtomicSteps = 12;
 constexpr u32 kSlots = 4;
 template <typename T> FN T swapped(T* at, T expected, T value) {
@@ -161,7 +163,8 @@ template <typename T> FN T swapped(T* at, T expected, T value) {
         T* at = reinterpret_cast<T*>(slots + number * kSlots + slot); \
         old[number] = call; \
     }
-template <typename T, typename SIGNED, typename FLOAT> FN void atomic_steps(u64* slots, u32 slot, u64 value, u64 expected, u64* old) {
+template <typename T, typename SIGNED, typename FLOAT>
+FN void atomic_steps(u64* slots, u32 slot, u64 value, u64 expected, u64* old) {
     ATOMIC_STEPS(T, SIGNED, FLOAT, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_AGENT)
 }
 #undef STEP
@@ -169,7 +172,8 @@ template <typename T, typename SIGNED, typename FLOAT> FN void atomic_steps(u64*
     KERNEL(name##_global) { \
         const u32 i = place(); \
         const u64* word = in + i * 3; \
-        if (i < n) atomic_steps<T, SIGNED, FLOAT>(out + n * kAtomicSteps, word[1], word[0], word[2], out + i * kAtomicSteps); \
+        u64* old = out + i * kAtomicSteps; \
+        if (i < n) atomic_steps<T, SIGNED, FLOAT>(out + n * kAtomicSteps, word[1], word[0], word[2], old); \
     } \
     KERNEL(name##_lds) { \
         SHARED static u64 slots[kAtomicSteps * kSlots]; \
