@@ -164,7 +164,7 @@ class _Writer:
         count = self.random.choice((1, 2, 2, 2, 3))
         operands = ", ".join(self._expression(kind, depth - 1) for _ in range(count))
         chosen = self.random.choice(table[count])
-        # LLVM 21 makes (0.0 - a) + b into b - a for gfx1010, which gives -0 for a = 0, b = -0 where +0 is right.
+        # LLVM 21 makes (0.0 - a) + b into b - a for gfx1010, -0 for a = 0, b = -0, where +0 is right.
         # The card does what it is told; adding zero hides the compiler's fault (docs/vgpu.md).
         return f"(fsub({operands}) + {kind}(0))" if chosen == "fsub" else f"{chosen}({operands})"
 
