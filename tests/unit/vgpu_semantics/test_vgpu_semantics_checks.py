@@ -79,7 +79,7 @@ def test_a_result_beyond_its_bound_is_named() -> None:
 
 
 def test_a_difference_is_placed() -> None:
-    cpu = {32: (1, 2, 3, 4), 64: (1, 2, 3, 4)}
+    cpu: dict[int, Words] = {32: (1, 2, 3, 4), 64: (1, 2, 3, 4)}
     card: dict[Way, Words] = dict.fromkeys(WAYS, (1, 2, 3, 4))
     assert list(differences(Answer(cpu=cpu, card=card), 2)) == []
     card[WAYS[5]] = (1, 2, 3, 5)
