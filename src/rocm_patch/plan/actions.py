@@ -127,6 +127,8 @@ class Packages(Strict):
     kind: Literal["packages"]
     install: Annotated[list[PackageWish], Field(max_length=_MOST)] = Field(default_factory=list)
     remove: Annotated[list[PackageName], Field(max_length=_MOST)] = Field(default_factory=list)
+    #: What the version of each package to install must match, as *gfx1010*: no other is taken for it.
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.+~:*-]{1,80}$")] | None = None
     #: Each of their GPU libraries must hold code for it afterwards.
     target: Annotated[str, StringConstraints(pattern=r"^gfx[0-9a-f]{3,4}$")] | None = None
 
@@ -157,8 +159,8 @@ class Hook(Strict):
 
     kind: Literal["hook"]
     manager: Literal["apt", "dnf", "dnf5", "zypper"]
-    #: The rocm-patch that the hook calls.
-    command: Path = "/usr/bin/rocm-patch"
+    #: The rocm-patch that the hook calls; without a name the one that applies this.
+    command: Path | None = None
 
 
 Action = Annotated[
