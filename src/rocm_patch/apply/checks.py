@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +25,27 @@ _RDONLY = os.ST_RDONLY
 _CALM = frozenset({"write-file", "remove-file", "drop-lines", "unset-variable", "join-group", "hold", "hook"})
 
 
-def refuse(ctx: Context, handlers: list[Any], *, allow_running: bool, proc: Path, wait: float = 0.0) -> None:
-    """Raise CheckError with every reason against; DiskSpaceError where only room is missing."""
+def refuse(
+    ctx: Context,
+    handlers: list[Any],
+    *,
+    allow_running: bool,
+    proc: Path,
+    wait: float = 0.0,
+    rules: Sequence[str] = (),
+) -> None:
+    """Raise CheckError with every reason against; DiskSpaceError where only room is missing.
+
+    `rules` names the item of a plan that each handler is of, so that the rest can be had without it.
+    """
     _await_managers(handlers, wait)
     reasons: list[str] = []
     room = _MARGIN + RESERVE
-    for handler in handlers:
-        reasons += handler.check()
+    refused: list[str] = []
+    for handler, rule in zip_longest(handlers, rules):
+        against = handler.check()
+        reasons += [f"{rule}: {line}" for line in against] if rule else against
+        refused += [rule] if against and rule and rule not in refused else []
         if not reasons:
             room += handler.room()
             reasons += read_only(ctx.fs, [*handler.paths(), FOLDER])
@@ -43,7 +59,7 @@ def refuse(ctx: Context, handlers: list[Any], *, allow_running: bool, proc: Path
             "nothing was changed: the checks before it refuse",
             cause=reasons[0],
             detail=reasons[1:],
-            step="put that right and call rocm-patch again",
+            step=_step(refused),
         )
     free = free_bytes(ctx.fs, FOLDER)
     if free < room:
@@ -52,6 +68,13 @@ def refuse(ctx: Context, handlers: list[Any], *, allow_running: bool, proc: Path
             cause=f"{room >> 20} MiB are needed for snapshots and files, {free >> 20} MiB are free",
             step="make room; nothing was changed",
         )
+
+
+def _step(refused: list[str]) -> str:
+    """Say how to go on: one item that cannot be had need not keep the others back."""
+    step = "put that right and call rocm-patch again"
+    words = " ".join(f"--exclude {rule}" for rule in refused)
+    return f"{step}; or do the rest without it: rocm-patch apply {words}" if words else step
 
 
 def _await_managers(handlers: list[Any], wait: float) -> None:

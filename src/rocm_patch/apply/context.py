@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import attrs
@@ -52,6 +52,8 @@ class Context:
     quick: bool = False
     #: Seconds to wait for a package manager that outlived a cut off run.
     patience: float = 60.0
+    #: Told, in a line each, what takes its time.
+    progress: Callable[[str], None] = lambda _line: None
     extra: dict[str, str] = attrs.field(factory=dict)
 
     def run(

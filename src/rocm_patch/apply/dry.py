@@ -32,7 +32,13 @@ def reasons(options: Options, actions: list[tuple[str, Any]]) -> list[str]:
             proc=options.proc,
         )
         handlers = handlers_for([action for _, action in actions], ctx)
-        checks.refuse(ctx, handlers, allow_running=options.allow_running, proc=options.proc)
+        checks.refuse(
+            ctx,
+            handlers,
+            allow_running=options.allow_running,
+            proc=options.proc,
+            rules=[rule for rule, _ in actions],
+        )
     except (RocmPatchError, OSError) as error:
         return [*str(error).splitlines()] if isinstance(error, RocmPatchError) else [str(error)]
     finally:

@@ -55,6 +55,8 @@ class Options:
     proc: Path = Path("/proc")
     #: Called with one line for each thing that begins.
     say: Callable[[str], None] = lambda _line: None
+    #: Called with one line for each part of it that may take long.
+    progress: Callable[[str], None] = lambda _line: None
     #: Further verification of the whole (the suite on the card); gives findings.
     validate: Callable[[], list[str]] | None = None
 
@@ -82,7 +84,12 @@ def session(options: Options) -> Iterator[Context]:
     try:
         with statefolder.open_journal(fs, wait=options.wait) as book:
             ctx = Context(
-                fs, book, Store(fs, f"{FOLDER}/snapshots/none"), user=options.user, proc=options.proc
+                fs,
+                book,
+                Store(fs, f"{FOLDER}/snapshots/none"),
+                user=options.user,
+                proc=options.proc,
+                progress=options.progress,
             )
             yield ctx
     finally:
@@ -95,8 +102,15 @@ def run(options: Options, kind: str, plan: Any, digest: str, actions: list[tuple
     with session(options) as ctx:
         recovered = recover(ctx, options)
         handlers = handlers_for([action for _, action in actions], ctx)
+        ctx.progress("checking: locks, holds, room, and what the package manager would do")
         checks.refuse(
-            ctx, handlers, allow_running=options.allow_running, proc=options.proc, wait=options.wait
+            ctx,
+            handlers,
+            allow_running=options.allow_running,
+            proc=options.proc,
+            wait=options.wait,
+            # Only a plan's items can be left out by name.
+            rules=[rule for rule, _ in actions] if kind == "apply" else [],
         )
         tx: int | None = None
         try:
@@ -128,6 +142,7 @@ def _act(ctx: Context, options: Options, tx: int, handlers: list[Handler]) -> No
         reached(f"step {step.n} is done")
         book.step(kept, "done", after=done)
     book.move(tx, "verifying")
+    ctx.progress("verifying what was done")
     findings = [
         line
         for step, later in newest_first(book, [tx])
@@ -208,6 +223,7 @@ def _undo(ctx: Context, tx: int, *, later: bool, force: bool, end: str, note: st
         if step.state not in {"begun", "done"}:
             continue
         handler = handler_for(action_of(step), ctx)
+        ctx.progress(f"undoing {step.rule}: {in_words(handler.action)}")
         handler.undo(
             record_of(step.before), record_of(step.after), later=later and step.state == "done", force=force
         )
@@ -282,6 +298,7 @@ def rollback(options: Options, number: int | None = None, *, force: bool = False
             )
         _not_below(ctx, chosen, [tx for tx in applied if tx.id > chosen.id])
         if not force:
+            ctx.progress(f"looking whether what transaction {chosen.id} did is as it was left")
             _unchanged(ctx, chosen.id)
         try:
             _undo(ctx, chosen.id, later=True, force=force, end="rolled back", note=_ROLLBACK)

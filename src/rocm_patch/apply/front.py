@@ -6,21 +6,26 @@ Joins plan and engine; does nothing itself.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from rocm_patch.apply import engine
+from rocm_patch.apply.context import Context
 from rocm_patch.apply.engine import Options, Outcome
 from rocm_patch.apply.handlers import action_of, drifted
+from rocm_patch.apply.journal import FOLDER
 from rocm_patch.apply.rootfs import RootFs
+from rocm_patch.apply.snapshot import Store
 from rocm_patch.apply.statefolder import read_journal
-from rocm_patch.errors import UsageError
+from rocm_patch.detect.model import Report
+from rocm_patch.errors import DriftError, UsageError
 from rocm_patch.machine_state import machine_state
-from rocm_patch.plan.actions import Hold, Packages
+from rocm_patch.plan.actions import Divert, Hold, Packages
 from rocm_patch.plan.file import check_facts, read_plan
-from rocm_patch.plan.machine import look
+from rocm_patch.plan.machine import READING, look
 from rocm_patch.plan.make import make_plan
 from rocm_patch.plan.model import Item, Plan, digest_of
 
@@ -34,15 +39,25 @@ class Choice:
     extra: tuple[str, ...] = ()
 
 
-def get_plan(place: Path | None, root: Path, *, user: str | None) -> Plan:
-    """Read the plan file and see that it is for this machine; or make the plan of this machine."""
-    if place is None:
-        _, facts = look(root, user=user)
-        return make_plan(facts)
-    plan = read_plan(place, root=root)
-    _, facts = look(root, user=user)
+def get_plan(
+    place: Path | None, root: Path, *, user: str | None, progress: Callable[[str], None]
+) -> tuple[Plan, Report]:
+    """Read the plan file and see that it is for this machine; or make the plan of this machine.
+
+    Gives detect's report with it.
+    """
+    plan = None if place is None else read_plan(place, root=root)
+    report, facts = look(root, user=user, targets=READING, progress=progress)
+    if plan is None:
+        return make_plan(facts), report
     check_facts(plan, facts)
-    return plan
+    return plan, report
+
+
+def touch_gpu_code(items: list[Item]) -> bool:
+    """Tell whether items put GPU code in place, which running it can prove or disprove."""
+    actions = [action for item in items for action in item.actions]
+    return any(isinstance(one, Divert) or (isinstance(one, Packages) and one.target) for one in actions)
 
 
 def choose(plan: Plan, choice: Choice) -> list[Item]:
@@ -106,16 +121,31 @@ def policy_of(root: Path) -> str:
 
 
 def applied_already(plan: Plan, items: list[Item], root: Path) -> int | None:
-    """Give the applied transaction that did just this."""
+    """Give the applied transaction that did just this. DriftError where that is not as it was left."""
     fs = RootFs(root)
     try:
         with read_journal(fs) as book:
             if book is None:
                 return None
             digest = digest_for(plan, items)
-            return next((tx.id for tx in book.transactions("applied") if tx.digest == digest), None)
+            done = next((tx.id for tx in book.transactions("applied") if tx.digest == digest), None)
+            if done is not None:
+                _as_left(Context(fs, book, Store(fs, f"{FOLDER}/snapshots/none")), done)
+            return done
     finally:
         fs.close()
+
+
+def _as_left(ctx: Context, number: int) -> None:
+    """See that an update did not undo a transaction: the plan then asks for it again."""
+    lines = [line for _, found in drifted(ctx, number) for line in found]
+    if lines:
+        raise DriftError(
+            f"transaction {number} did this, and it is no longer as it was left",
+            cause=lines[0],
+            detail=lines[1:],
+            step="sudo rocm-patch apply --again",
+        )
 
 
 def digest_for(plan: Plan, items: list[Item]) -> str:
@@ -147,7 +177,9 @@ def apply_again(options: Options) -> Outcome | None:
             versions = {name: version for name, version in after.get("versions", {}).items() if version}
             wishes = [f"{name.partition(':')[0]}={versions[name]}" for name in sorted(versions)]
             gone = [name for name, version in after.get("versions", {}).items() if not version]
-            actions.append((rule, action.model_copy(update={"install": wishes, "remove": gone})))
+            actions.append(
+                (rule, action.model_copy(update={"install": wishes, "remove": gone, "version": None}))
+            )
         else:
             actions.append((rule, action))
     outcome = engine.run(options, "again", {}, digest_of([os.urandom(8).hex()]), actions)

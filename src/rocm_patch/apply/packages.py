@@ -9,18 +9,22 @@ the manager then installs the versions of then.
 from __future__ import annotations
 
 import time
+from fnmatch import fnmatchcase
 from typing import Any
 
 from rocm_patch.apply.context import CommandError, Context
 from rocm_patch.apply.files import items
 from rocm_patch.apply.managers import Changes, Manager, manager_of
+from rocm_patch.apply.managers.base import find
 from rocm_patch.apply.points import reached
 from rocm_patch.apply.snapshot import Entry, look, put_back, take
 from rocm_patch.detect.tree import Tree
 from rocm_patch.errors import ApplyError, AuditError, ChangedSinceError, UndoError
 from rocm_patch.plan.actions import Packages
+from rocm_patch.plan.repository import setup_line, suite_for
 
 _MARGIN = 8 << 20
+_SHOWN = 6
 
 
 class PackagesHandler:
@@ -32,6 +36,7 @@ class PackagesHandler:
         self.ctx = ctx
         self._manager: Manager | None = None
         self._changes: Changes | None = None
+        self._wishes = list(action.install)
         self._folders: dict[str, str] = {}
 
     @property
@@ -44,8 +49,66 @@ class PackagesHandler:
     def changes(self) -> Changes:
         """Work out what the manager would do."""
         if self._changes is None:
-            self._changes = self.manager.resolve(list(self.action.install), list(self.action.remove))
+            remove = list(self.action.remove)
+            self._changes = self.manager.resolve(self._wishes, remove)
+            self._wishes, others = self._exact(self._changes)
+            if others:
+                self._changes = self.manager.resolve(self._wishes, remove)
         return self._changes
+
+    def _exact(self, changes: Changes) -> tuple[list[str], bool]:
+        """Ask for ours by its very version, where an action says what ours are like.
+
+        True where these are others than the manager would have taken.
+        AMD's own guide has its repository pinned above all others, and zypper stays with a
+        package's vendor: by its name alone the stock package would win.
+        """
+        pattern = self.action.version
+        if pattern is None:
+            return self._wishes, False
+        found, others = [], False
+        for wish in self._wishes:
+            name, _, version = wish.partition("=")
+            coming = version or _coming(changes, name)
+            if not fnmatchcase(coming, pattern):
+                coming = next((one for one in self.manager.offered(name) if fnmatchcase(one, pattern)), "")
+                others = others or bool(coming)
+            found.append(f"{name}={coming}" if coming else wish)
+        return found, others
+
+    def _refused(self, changes: Changes) -> list[str]:
+        """Say which wishes come to nothing, or to a package of somebody else: done, it would look done."""
+        manager, pattern = self.manager.name, self.action.version or "*"
+        coming_to = {name: _coming(changes, name) for name in self._names(self._wishes)}
+        if changes and (
+            self.action.version is None or all(fnmatchcase(one, pattern) for one in coming_to.values())
+        ):
+            return []
+        now = self.manager.installed()
+        found = []
+        for name, coming in coming_to.items() if self.action.version else []:
+            old = now.get(find(now, name) or "", "")
+            if not fnmatchcase(coming or old, pattern):
+                would = f"install {name} {coming}" if coming else f"leave {name} at {old or 'nothing'}"
+                found.append(f"{manager} would {would}, and knows no {name} {pattern} of this project")
+        if found:
+            return [*found, self._setup()]
+        if not changes:
+            named = [*self._names(self._wishes), *self.action.remove]
+            are = [f"{one} is {now.get(find(now, one) or '', 'not installed')}" for one in named]
+            return [f"{manager} has nothing to change, so it would be no cure: {', '.join(are)}"]
+        return []
+
+    def _setup(self) -> str:
+        """Say how ours can be had."""
+        suite = suite_for(
+            self.manager.name, amd=not any(name.startswith("lib") for name in self.action.install)
+        )
+        return f"set this project's repository up (docs/install.md): {setup_line(self.manager.name, suite)}"
+
+    @staticmethod
+    def _names(wishes: list[str]) -> list[str]:
+        return [wish.partition("=")[0] for wish in wishes]
 
     def check(self) -> list[str]:
         """Ask for locks and holds, and whether the manager has a way at all."""
@@ -59,13 +122,14 @@ class PackagesHandler:
             try:
                 changes = self.changes()
             except CommandError as error:
-                return [f"{self.manager.name} has no way: {error.cause}", *error.detail]
+                cure = [self._setup()] if self.action.version else []
+                return [f"{self.manager.name} has no way: {error.cause}", *error.detail, *cure]
             kept = sorted(
                 name for name in changes.touched() if name in held or name.partition(":")[0] in held
             )
         if kept:
             return [f"{', '.join(kept)} is held; let it go first: rocm-patch unhold {' '.join(kept)}"]
-        return []
+        return self._refused(changes)
 
     def paths(self) -> list[str]:
         """Name the databases, so that a read-only disk is noticed."""
@@ -100,15 +164,15 @@ class PackagesHandler:
     def prepare(self) -> dict[str, Any]:
         """Download, then keep all that will change."""
         changes = self.changes()
-        if not changes:
-            return {"changes": {}, "entries": [], "database": [], "packages": {}}
-        brought = self.manager.fetch(list(self.action.install), list(self.action.remove), changes)
+        self.ctx.progress(f"{self.manager.name} downloads {_listed(changes)}")
+        brought = self.manager.fetch(self._wishes, list(self.action.remove), changes)
         reached("packages downloaded")
         paths = {self._real(path) for listed in brought.values() for path in listed}
         names = changes.touched()
         paths |= {self._real(path) for name in names for path in self.manager.files(name)}
         own = {path for name in (*names, *changes.new) for path in self.manager.own_files(name)}
         entries: dict[str, Entry] = {}
+        self.ctx.progress(f"keeping {len(paths | own)} files as they are now")
         for path in sorted(paths | own):
             if (entry := look(self.ctx.fs, path)).kind == "folder":
                 entries.setdefault(path, entry)
@@ -133,9 +197,8 @@ class PackagesHandler:
 
     def do(self, before: dict[str, Any]) -> dict[str, Any]:
         """Let the manager act, and see that it did no more than it said."""
-        if not before["changes"]:
-            return {"packages": {}, "versions": {}}
-        self.manager.act(list(self.action.install), list(self.action.remove))
+        self.ctx.progress(f"{self.manager.name} installs and removes")
+        self.manager.act(self._wishes, list(self.action.remove))
         now = self.manager.installed()
         changed = {
             name for name in {*now, *before["packages"]} if now.get(name) != before["packages"].get(name)
@@ -301,6 +364,8 @@ class PackagesHandler:
             return []
         from rocm_patch.audit.audit import targets_in  # noqa: PLC0415  # only where GPU code was installed
 
+        self.ctx.progress(f"reading the GPU code of {len(after.get('digests', {}))} installed files")
+
         found, right = [], 0
         for path in after.get("digests", {}):
             if not path.endswith((".hsaco", ".co", ".dat")) and ".so" not in path:
@@ -317,3 +382,17 @@ class PackagesHandler:
         if not right and not found:
             found.append(f"none of the installed files holds code for {target}")
         return found
+
+
+def _listed(changes: Changes) -> str:
+    """Name some of the packages that change."""
+    names = sorted({*changes.new, *changes.other})
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN]) or 'nothing'}{more}"
+
+
+def _coming(changes: Changes, name: str) -> str:
+    """Give the version that a package would come to; empty if nothing would be done to it."""
+    if key := find(changes.other, name):
+        return changes.other[key][1]
+    return changes.new.get(find(changes.new, name) or "", "")

@@ -127,6 +127,8 @@ class Packages(Strict):
     kind: Literal["packages"]
     install: Annotated[list[PackageWish], Field(max_length=_MOST)] = Field(default_factory=list)
     remove: Annotated[list[PackageName], Field(max_length=_MOST)] = Field(default_factory=list)
+    #: What the version of each package to install must match, as *gfx1010*: no other is taken for it.
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.+~:*-]{1,80}$")] | None = None
     #: Each of their GPU libraries must hold code for it afterwards.
     target: Annotated[str, StringConstraints(pattern=r"^gfx[0-9a-f]{3,4}$")] | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from rocm_patch.detect.machine import examine
@@ -15,12 +16,21 @@ from rocm_patch.plan.facts import collect
 from rocm_patch.plan.make import make_plan
 from rocm_patch.plan.model import Plan
 
+#: Seconds that plan and apply give to reading a library, where an answer hangs on it.
+READING = 60.0
 
-def look(root: Path, *, user: str | None = None, targets: float = 0.0) -> tuple[Report, Facts]:
+
+def look(
+    root: Path,
+    *,
+    user: str | None = None,
+    targets: float = 0.0,
+    progress: Callable[[str], None] = lambda _line: None,
+) -> tuple[Report, Facts]:
     """Examine the machine below `root` (a folder, or a file of detect --save).
 
-    `targets` is the time in seconds that reading the code inside librocblas may take; what was
-    read before is known at once.
+    `targets` is the time in seconds that reading the code inside librocblas may take, where an
+    answer hangs on it; what was read before is known at once. `progress` is told of it.
     """
     if not root.exists():
         raise UsageError(
@@ -41,15 +51,27 @@ def look(root: Path, *, user: str | None = None, targets: float = 0.0) -> tuple[
             environment = {str(name): str(value) for name, value in data["environment"].items()}
             user = user or data.get("user")
         report = examine(tree, environment=environment, user=user)
-        _read_code(tree, report, targets)
-        return report, collect(report, tree)
+        facts = collect(report, tree)
+        if _hangs_on_code(facts):
+            _read_code(tree, report, targets, progress)
+            facts = collect(report, tree)
+        return report, facts
 
 
-def _read_code(tree: Tree, report: Report, seconds: float) -> None:
+def _hangs_on_code(facts: Facts) -> bool:
+    """Tell whether a rule has no answer for want of what is inside rocBLAS."""
+    return any("rocblas.code" in item.unknown for item in make_plan(facts).items)
+
+
+def _read_code(tree: Tree, report: Report, seconds: float, progress: Callable[[str], None]) -> None:
     """Fill in the targets inside rocBLAS: from the cache, and from the file if there is time for it."""
     libraries = [one for one in report.libraries if one.name == "rocblas"]
     if not libraries:
         return
+    for one in libraries if seconds else []:
+        progress(
+            f"reading {one.path} ({one.size >> 20} MiB, {seconds:.0f} s at most) if it was not read before"
+        )
     from rocm_patch.detect.code import add_code  # noqa: PLC0415  # only where there is a rocBLAS
     from rocm_patch.paths import cache_root  # noqa: PLC0415
 
@@ -62,7 +84,13 @@ def caller() -> str | None:
     return name if os.geteuid() == 0 and name and name != "root" else None
 
 
-def plan_for(root: Path, *, user: str | None = None, targets: float = 0.0) -> tuple[Plan, Facts]:
+def plan_for(
+    root: Path,
+    *,
+    user: str | None = None,
+    targets: float = 0.0,
+    progress: Callable[[str], None] = lambda _line: None,
+) -> tuple[Plan, Facts]:
     """Make the plan of the machine below `root`, and give the facts with it."""
-    _, facts = look(root, user=user, targets=targets)
+    _, facts = look(root, user=user, targets=targets, progress=progress)
     return make_plan(facts), facts

@@ -137,10 +137,61 @@ def test_unknown_package_touches_nothing(debian: Path) -> None:
     assert describe(debian) == before
 
 
+def ours(name: str = "rocblas", version: str | None = "*gfx1010*") -> list[tuple[str, Any]]:
+    return [("rocblas-kernels", Packages(kind="packages", install=[name], version=version))]
+
+
+def lists(root: Path, old: str, new: str) -> None:
+    """Have the root's apt know another repository."""
+    for place in (root / "var/lib/apt/lists").glob("*_Packages"):
+        text = place.read_text()
+        # apt links to a repository that is a folder, and that one is every test's.
+        place.unlink()
+        place.write_text(text.replace(old, new))
+
+
+def test_no_package_of_ours_is_no_success(debian: Path) -> None:
+    """The stock package is there and our repository is not: apt would do nothing, and call it done."""
+    lists(debian, "Version: 4.4.0+gfx1010.1", "Version: 4.3.9")
+    before = describe(debian)
+    with pytest.raises(CheckError, match="checks before it refuse") as error:
+        apply(debian, ours())
+    said = str(error.value)
+    assert "rocblas-kernels: apt would leave rocblas at 4.4.0, and knows no rocblas *gfx1010*" in said
+    assert "/rocm-patch-amd.sources | sudo tee /etc/apt/sources.list.d/rocm-patch.sources" in said
+    assert "rocm-patch apply --exclude rocblas-kernels" in said, "the rest of a plan can be had without it"
+    assert "has no way: E: Unable to locate package" in refusal(debian, ours("librocblas4"))
+    assert "/rocm-patch-debian.sources" in refusal(debian, ours("librocblas4"))
+    assert "nothing to change, so it would be no cure: rocblas is 4.4.0" in refusal(
+        debian, ours(version=None)
+    )
+    gone = packages(remove=["helper"])
+    assert "no cure: helper is not installed" in refusal(debian, gone)
+    assert describe(debian) == before
+    lists(debian, "Version: 4.3.9", "Version: 4.4.1-1")
+    assert "apt would install rocblas 4.4.1-1, and knows no rocblas *gfx1010*" in refusal(debian, ours())
+
+
+def refusal(root: Path, actions: list[tuple[str, Any]]) -> str:
+    with pytest.raises(CheckError) as error:
+        apply(root, actions)
+    return str(error.value)
+
+
+def test_ours_is_taken_although_stock_is_pinned(debian: Path) -> None:
+    """AMD's guide pins AMD's repository above all: by its name alone, stock would be the candidate."""
+    pin = debian / "etc/apt/preferences.d/rocm-pin"
+    pin.write_text("Package: rocblas\nPin: version 4.4.0\nPin-Priority: 600\n")
+    before = describe(debian)
+    apply(debian, ours())
+    assert version(debian, "rocblas") == "install ok installed 4.4.0+gfx1010.1"
+    engine.rollback(options(debian))
+    assert describe(debian) == before
+
+
 def test_broken_network_touches_nothing(debian: Path) -> None:
     """The lists are there and the archive cannot be had: that shows before anything is changed."""
-    lists = next((debian / "var/lib/apt/lists").glob("*_Packages"))
-    lists.write_text(lists.read_text().replace("Filename: pool/debian/kernels", "Filename: pool/debian/gone"))
+    lists(debian, "Filename: pool/debian/kernels", "Filename: pool/debian/gone")
     before = describe(debian)
     with pytest.raises(ApplyError, match="everything was put back"):
         apply(debian, packages("kernels"))
@@ -206,9 +257,15 @@ def test_the_hook_is_called_by_apt_itself(debian: Path, tmp_path: Path) -> None:
     program = tmp_path / "rocm-patch"
     program.write_text(f'#!/bin/sh\necho "$@" >> {said}\nexit 3\n')
     program.chmod(0o755)
+    # It is looked at in the root; apt, told of the root by its settings alone, runs this machine's.
+    (debian / str(program)[1:]).parent.mkdir(parents=True)
+    shutil.copy2(debian / "usr/bin/rocm-patch", debian / str(program)[1:])
     apply(debian, [("hooks", Hook(kind="hook", manager="apt", command=str(program)))])
     apt(debian, "install", "helper")
     assert said.read_text().splitlines() == ["hooks notice apt"], "called, and its failure is not apt's"
+    program.unlink()
+    gone = apt(debian, "install", "kernels").stderr.decode()
+    assert f"rocm-patch: {program}, which this hook calls, is not there" in gone, "never silent"
     engine.rollback(options(debian))
     assert not (debian / "etc/apt/apt.conf.d/99rocm-patch").exists()
 

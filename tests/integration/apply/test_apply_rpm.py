@@ -11,6 +11,7 @@ from tests.integration.apply.rpmroot import manager
 from tests.unit.apply.kit import apply, describe, options
 
 from rocm_patch.apply import engine
+from rocm_patch.apply.managers import manager_of
 from rocm_patch.errors import ApplyError, CheckError
 from rocm_patch.plan.actions import Hold, Packages
 
@@ -36,6 +37,28 @@ def test_install_upgrade_remove_and_back(system: tuple[str, Path]) -> None:
     engine.rollback(options(root))
     assert describe(root) == before
     assert time.monotonic() - started < 600
+
+
+def test_nothing_to_do_and_nothing_of_ours_are_refused(system: tuple[str, Path]) -> None:
+    """The manager would end well having done nothing, or with somebody else's package."""
+    kind, root = system
+    before = describe(root)
+    with pytest.raises(CheckError) as refused:
+        apply(root, packages("dist-rocminfo"))
+    assert f"{kind} has nothing to change, so it would be no cure: dist-rocminfo is 5.7-1" in str(
+        refused.value
+    )
+    action = Packages(kind="packages", install=["rocblas"], version="*gfx1030*")
+    with pytest.raises(CheckError) as refused:
+        apply(root, [("rule", action)])
+    assert "4.4.0-47" in str(refused.value)
+    assert "knows no rocblas *gfx1030* of this project" in str(refused.value)
+    assert "rocm-patch-amd.repo" in str(refused.value)
+    with engine.session(options(root)) as ctx:
+        assert manager_of(ctx).offered("rocblas")[0] == "4.4.0-47+gfx1010.1"
+    assert describe(root) == before
+    apply(root, [("rule", Packages(kind="packages", install=["rocblas"], version="*gfx1010*"))])
+    assert (root / LIBRARY).read_text() == "ours\n"
 
 
 def test_failing_script_puts_everything_back(system: tuple[str, Path]) -> None:

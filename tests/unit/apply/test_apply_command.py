@@ -141,9 +141,32 @@ def test_drift_is_told_and_mended(tree: Path) -> None:
     assert state["verified"] is True
 
 
+def test_what_an_update_undid_is_not_called_done(tree: Path) -> None:
+    """The machine is then as before the transaction, and so the plan is the same."""
+    place = tree / "etc/environment"
+    before = place.read_text()
+    call("apply", "--root", tree, "--yes")
+    place.write_text(before)
+    said = error("apply", "--root", tree, "--yes")
+    assert said.exit_code == 114
+    assert "transaction 1 did this, and it is no longer as it was left" in str(said)
+    assert "applied again as transaction 2" in call("apply", "--again", "--root", tree).output
+
+
 def test_hooks_and_policy(tree: Path) -> None:
     (tree / "etc/systemd/system").mkdir(parents=True)
-    call("hooks", "install", "--root", tree)
+    said = error("hooks", "install", "--root", tree)
+    assert said.exit_code == 112
+    assert "is not there" in str(said)
+    assert "/opt/rocm-patch/bin/pip install" in str(said)
+    program = tree / "usr/local/bin/rocm-patch"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text("stands for it\n")
+    program.chmod(0o755)
+    assert "apt tells /usr/local/bin/rocm-patch of updates" in call("hooks", "install", "--root", tree).output
+    assert (
+        "/usr/local/bin/rocm-patch hooks notice apt" in (tree / "etc/apt/apt.conf.d/99rocm-patch").read_text()
+    )
     assert stat.S_IMODE((tree / "etc/apt/apt.conf.d/99rocm-patch").stat().st_mode) == 0o644
     assert (
         "apply --again --yes --wait 600"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
-from rocm_patch.apply.managers.base import Changes, Manager
+from rocm_patch.apply.managers.base import Changes, Manager, find
 from rocm_patch.apply.rootfs import RootFs
 from rocm_patch.errors import CheckError
 
@@ -113,7 +113,7 @@ class Apt(Manager):
     def resolve(self, install: list[str], remove: list[str]) -> Changes:
         """Read apt-get's simulation."""
         now = self.installed()
-        remove = [name for name in remove if _find(now, name)]
+        remove = [name for name in remove if find(now, name)]
         changes = Changes()
         if not install and not remove:
             return changes
@@ -121,7 +121,7 @@ class Apt(Manager):
             match = _SIMULATED.match(line)
             if not match:
                 continue
-            key = _find(now, match[2])
+            key = find(now, match[2])
             if match[1] != "Inst" and key:
                 changes.gone[key] = now[key]
             elif key and match[4] and match[4] != now[key]:
@@ -129,6 +129,13 @@ class Apt(Manager):
             elif not key and match[4]:
                 changes.new[match[2]] = match[4]
         return changes
+
+    def offered(self, name: str) -> list[str]:
+        """Ask apt's cache, which lists the newest first."""
+        with self._settings():
+            out = self.ctx.run(["apt-cache", "madison", name], good=(0, 100), quiet=True)
+        rows = [[cell.strip() for cell in line.split("|")] for line in out.splitlines()]
+        return list(dict.fromkeys(row[1] for row in rows if len(row) == 3 and row[0] == name))  # noqa: PLR2004  # name, version, source
 
     def fetch(self, install: list[str], remove: list[str], changes: Changes) -> dict[str, list[str]]:
         """Download only; then read the archives' lists."""
@@ -203,7 +210,7 @@ class Apt(Manager):
     def purge(self, packages: list[str]) -> None:
         """Have dpkg purge them; a script that fails is noted, and the files go all the same."""
         there = self.installed()
-        names = [key for name in packages if (key := _find(there, name))]
+        names = [key for name in packages if (key := find(there, name))]
         known = self._query("--show", f"--showformat={_FORMAT}", good=(0, 1))
         rest = [line.split("\t")[0] for line in known.splitlines() if line.endswith("\tconfig-files")]
         names += [
@@ -239,7 +246,7 @@ class Apt(Manager):
     def hold(self, packages: list[str], *, on: bool) -> None:
         """Set dpkg's selections, which is what apt-mark does."""
         there = self.installed()
-        names = [key for name in packages if (key := _find(there, name))]
+        names = [key for name in packages if (key := find(there, name))]
         if names:
             self._dpkg(
                 "--set-selections", given="".join(f"{name} {'hold' if on else 'install'}\n" for name in names)
@@ -261,11 +268,3 @@ def _listed(line: str) -> str | None:
         return None
     name = parts[5].partition(" -> ")[0].removeprefix(".").rstrip("/")
     return name or None
-
-
-def _find(there: dict[str, str], name: str) -> str | None:
-    """Find a package under its name with or without an architecture."""
-    if name in there:
-        return name
-    plain = name.partition(":")[0]
-    return next((one for one in there if one.partition(":")[0] == plain), None)

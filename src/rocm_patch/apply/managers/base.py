@@ -7,6 +7,7 @@ import os
 import stat
 import struct
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
@@ -61,6 +62,10 @@ class Manager(ABC):
     @abstractmethod
     def resolve(self, install: list[str], remove: list[str]) -> Changes:
         """Work out what would be done, and do nothing."""
+
+    @abstractmethod
+    def offered(self, name: str) -> list[str]:
+        """Give the versions of a package that the repositories offer, the newest first."""
 
     @abstractmethod
     def fetch(self, install: list[str], remove: list[str], changes: Changes) -> dict[str, list[str]]:
@@ -129,6 +134,15 @@ class Manager(ABC):
             if place.is_file() and (holder := _holder(place)) is not None:
                 return path, holder
         return None
+
+
+def find(there: Iterable[str], name: str) -> str | None:
+    """Find a package under its name with or without an architecture."""
+    names = list(there)
+    if name in names:
+        return name
+    plain = name.partition(":")[0]
+    return next((one for one in names if one.partition(":")[0] == plain), None)
 
 
 def _holder(place: Path) -> int | None:

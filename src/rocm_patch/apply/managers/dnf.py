@@ -94,6 +94,12 @@ class Dnf(Rpm):
                     changes.other[name] = (now[name], version)
         return changes
 
+    def offered(self, name: str) -> list[str]:
+        """Read dnf's list; a repository that begins with @ is the root itself."""
+        out = self._dnf("list", "--available", "--showduplicates", "--", name, good=(0, 1), quiet=True)
+        rows = re.findall(rf"^{re.escape(name)}\.\S+\s+(\S+)\s+(\S+)", out, re.MULTILINE)
+        return self.newest_first(version for version, source in rows if not source.startswith("@"))
+
     def _download(self, wishes: list[str], upgrades: list[str], folder: Path) -> None:
         # dnf writes into its history when it is only asked: it is given another folder for that.
         where = ["--downloadonly", f"--downloaddir={folder}", f"--setopt=persistdir={_ASKED}"]

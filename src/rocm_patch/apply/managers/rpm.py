@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from functools import cmp_to_key
+
 from rocm_patch.apply.managers.base import Manager
 from rocm_patch.apply.rootfs import RootFs
 
 _PLACES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
 _VERSION = "%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}"
+#: No quote or brace may come into the expression that compares.
+_PLAIN = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~^:_-]*")
 _NAMES = ("rpmdb.sqlite", "rpmdb.sqlite-wal", "rpmdb.sqlite-shm", "Packages", "Packages.db", "Index.db")
 
 
@@ -33,6 +39,19 @@ class Rpm(Manager):
             for line in self._rpm("-qa", "--queryformat", f"%{{NAME}}\\t{_VERSION}\\n").splitlines()
         ]
         return {row[0]: row[1] for row in rows if len(row) == 2 and row[0] != "gpg-pubkey"}  # noqa: PLR2004  # as asked
+
+    def newest_first(self, versions: Iterable[str]) -> list[str]:
+        """Order versions by rpm's own comparison."""
+        plain = {one for one in versions if _PLAIN.fullmatch(one)}
+        return sorted(plain, key=cmp_to_key(self._compare), reverse=True)
+
+    def _compare(self, left: str, right: str) -> int:
+        for a, b in zip(left.partition("-")[::2], right.partition("-")[::2], strict=True):
+            if a and b and a != b:
+                said = self.ctx.run(["rpm", "--eval", f'%{{lua:print(rpm.vercmp("{a}","{b}"))}}'], quiet=True)
+                if answer := int(said.strip() or 0):
+                    return answer
+        return 0
 
     def files(self, package: str) -> list[str]:
         """Ask rpm for its list."""

@@ -86,6 +86,17 @@ class Zypper(Rpm):
                     changes.other[name] = (now[name], edition)
         return changes
 
+    def offered(self, name: str) -> list[str]:
+        """Have zypper search; 104 says that it found nothing."""
+        text = self._zypper(
+            "search", "--details", "--match-exact", "--type", "package", "--", name,
+            before=("--xmlout",), good=(*_GOOD, 104), quiet=True,
+        )  # fmt: skip
+        rows = [dict(_ATTRIBUTE.findall(solvable)) for solvable in _SOLVABLE.findall(text)]
+        return self.newest_first(
+            row.get("edition", "") for row in rows if row.get("repository") != "(System Packages)"
+        )
+
     def fetch(self, install: list[str], remove: list[str], changes: Changes) -> dict[str, list[str]]:
         """Download only; then read the lists of the packages in zypper's cache."""
         wanted = {**changes.new, **{name: then for name, (_, then) in changes.other.items()}}
