@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from rocm_patch.cli.progress import progress
 from rocm_patch.errors import UsageError
 
 _PIPE_WIDTH = 140
@@ -27,9 +28,12 @@ _PIPE_WIDTH = 140
     help="Whose rights count. Default: yours, behind sudo too; with --root its first user.",
 )
 @click.option(
-    "--targets", is_flag=True, help="Read which targets librocblas holds code for (slow the first time)."
+    "--targets/--no-targets",
+    default=True,
+    show_default=True,
+    help="Read which targets librocblas holds code for, where an answer hangs on it (slow once).",
 )
-@click.option("--seconds", default=60.0, show_default=True, help="Limit of time for --targets.")
+@click.option("--seconds", default=60.0, show_default=True, help="Limit of time for that reading.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Write the plan as JSON; schemas/plan.schema.json describes it."
 )
@@ -68,7 +72,7 @@ def plan(
             cause="a signature belongs to a file",
             step="rocm-patch plan --out FILE --sign KEY",
         )
-    made, _ = plan_for(root, user=user, targets=seconds if targets else 0.0)
+    made, _ = plan_for(root, user=user, targets=seconds if targets else 0.0, progress=progress())
     if out is not None:
         try:
             write_plan(made, out)

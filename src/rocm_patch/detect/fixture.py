@@ -35,6 +35,8 @@ _SHORTEST_ROW = 4
 _IDS = re.compile(r"^(unique_id|hive_id) (\d+)$", re.MULTILINE)
 _SETTING = re.compile(rf"[ \t]*(?:export[ \t]+)?(?:{VARIABLES.pattern})=")
 _MODULE_LINE = re.compile(r"[ \t]*(options|blacklist|install)[ \t]+amdgpu\b")
+#: Names and addresses of a machine's sources are nobody's business: ours is written anew.
+_SOURCES = ("/etc/apt/sources.list", "/etc/yum.repos.d", "/etc/zypp/repos.d", "/var/lib/apt/lists")
 _RPM_TAGS = (1000, 1001, 1002, 1022, 1011)
 
 
@@ -48,7 +50,7 @@ def save(tree: Tree, report: Report, environment: Mapping[str, str]) -> str:
     binary: dict[str, str] = {}
     empty: list[str] = []
     for path, content in sorted(tree.seen.items()):
-        if path.endswith("/rpmdb.sqlite"):
+        if path.endswith("/rpmdb.sqlite") or path.startswith(_SOURCES):
             continue
         if content is None:
             empty.append(names.hide(path))
@@ -59,6 +61,8 @@ def save(tree: Tree, report: Report, environment: Mapping[str, str]) -> str:
             binary[names.hide(path)] = base64.b64encode(content).decode("ascii")
     folders = []
     for path in sorted(tree.listed - tree.seen.keys() - tree.links.keys()):
+        if path.startswith(_SOURCES):
+            continue
         local = tree.root / path[1:]
         if local.is_symlink():
             tree.links.setdefault(path, str(local.readlink()))
@@ -66,13 +70,15 @@ def save(tree: Tree, report: Report, environment: Mapping[str, str]) -> str:
             folders.append(names.hide(path))
         elif not path.endswith("/rpmdb.sqlite"):
             empty.append(names.hide(path))
+    files |= _repositories(report)
     rpm = [
         [p.name, p.version, p.architecture or "", _vendor(p.origin)]
         for p in report.packages
         if p.manager == "rpm"
     ]
     data |= {"files": files, "binary": binary, "empty": sorted(empty), "folders": folders, "rpm": rpm}
-    data["links"] = {names.hide(path): names.hide(to) for path, to in sorted(tree.links.items())}
+    data["links"] = {names.hide(path): names.hide(to) for path, to in sorted(tree.links.items())
+                     if not path.startswith(_SOURCES)}  # fmt: skip
     data["owners"] = {
         path: [owner[0] and 1000, owner[1], f"{owner[2]:04o}"]
         for path in sorted(tree.seen)
@@ -80,6 +86,26 @@ def save(tree: Tree, report: Report, environment: Mapping[str, str]) -> str:
     }
     kept = {key: value for key, value in data.items() if value}
     return yaml.dump(kept, Dumper=_Dumper, sort_keys=False, width=1000)
+
+
+def _repositories(report: Report) -> dict[str, str]:
+    """Give files in which detect finds this project's repository again, at an address that is no one's."""
+    files = {}
+    for one in report.repositories:
+        if one.manager != "apt":
+            folder = {"dnf": "/etc/yum.repos.d", "zypper": "/etc/zypp/repos.d"}[one.manager]
+            section = f"[rocm-patch-{one.suite}]\nbaseurl=http://repository.invalid/rpm/{one.suite}\n"
+            files[f"{folder}/rocm-patch.repo"] = section
+            continue
+        entry = f"Types: deb\nURIs: http://repository.invalid/apt\nSuites: {one.suite}\nComponents: main\n"
+        files["/etc/apt/sources.list.d/rocm-patch.sources"] = entry
+        start = f"/var/lib/apt/lists/repository.invalid_apt_dists_{one.suite}_"
+        if one.lists != "absent":
+            files[f"{start}InRelease"] = "Origin: rocm-patch\n"
+        if one.lists == "read":
+            rows = (f"Package: {name}\nVersion: 1+gfx1010.1\n" for name in one.offers)
+            files[f"{start}main_binary-amd64_Packages"] = "\n".join(rows)
+    return files
 
 
 class _Dumper(yaml.SafeDumper):

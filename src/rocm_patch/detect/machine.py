@@ -9,6 +9,7 @@ from rocm_patch.detect.driver import find_driver, find_firmware
 from rocm_patch.detect.gpus import find_gpus
 from rocm_patch.detect.model import Package, Report
 from rocm_patch.detect.packages import find_packages
+from rocm_patch.detect.repositories import find_repositories
 from rocm_patch.detect.software import (
     find_kernel_folders,
     find_libraries,
@@ -39,6 +40,7 @@ def examine(
     report.access = find_access(tree, user)
     report.rocm = find_rocm(tree)
     report.packages = find_packages(tree)
+    report.repositories = find_repositories(tree)
     report.mixed_packages = is_mixed(report.packages)
     report.environment = find_environment(tree, settings)
     report.wheels = find_wheels(tree, sites, settings)

@@ -71,6 +71,6 @@ def _kfd(report: Report) -> str:
 
 
 def _packages(report: Report) -> str:
-    if report.mixed_packages:
-        return "mixed"
-    return ", ".join(sorted({one.origin for one in report.packages})) or "-"
+    makers = ["mixed"] if report.mixed_packages else sorted({one.origin for one in report.packages})
+    makers += [f"our repository ({one.lists})" for one in report.repositories]
+    return ", ".join(makers) or "-"

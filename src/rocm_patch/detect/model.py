@@ -64,6 +64,19 @@ class Package:
 
 
 @dataclass
+class Repository:
+    """A source of the package manager that is this project's repository."""
+
+    file: str
+    manager: Literal["apt", "dnf", "zypper"]
+    suite: str
+    #: read: `offers` is whole; absent: nothing was fetched yet; unread: only the manager can tell.
+    lists: Literal["read", "absent", "unread"] = "unread"
+    #: Names of this project's packages in it.
+    offers: list[str] = field(default_factory=list)
+
+
+@dataclass
 class Rocm:
     """A ROCm in a folder of its own."""
 
@@ -191,6 +204,7 @@ class Report:
     access: Access = field(default_factory=Access)
     rocm: list[Rocm] = field(default_factory=list)
     packages: list[Package] = field(default_factory=list)
+    repositories: list[Repository] = field(default_factory=list)
     #: True where packages of AMD and of the distribution stand side by side.
     mixed_packages: bool = False
     libraries: list[Library] = field(default_factory=list)

@@ -16,7 +16,7 @@ def show(report: Report, console: Console) -> None:
     """Print the machine, its GPUs, its ROCm and its wheels, then what is not known."""
     console.print(_machine(report))
     console.print(_gpus(report))
-    if report.rocm or report.packages or report.wheels:
+    if report.rocm or report.packages or report.wheels or report.repositories:
         console.print(_software(report))
     if report.libraries:
         console.print(_libraries(report))
@@ -109,6 +109,9 @@ def _software(report: Report) -> Table:
         table.add_row("ROCm", escape(rocm.version or "not known"), escape(rocm.path))
     for package in report.packages:
         table.add_row(escape(package.name), escape(package.version), f"{package.manager}, {package.origin}")
+    for source in report.repositories:
+        what = ", ".join(source.offers) or f"lists {source.lists}"
+        table.add_row("this project's repository", escape(what), escape(f"{source.manager}, {source.file}"))
     for wheel in report.wheels:
         table.add_row(
             escape(wheel.name), escape(wheel.version), escape(f"{wheel.build} wheel in {wheel.folder}")

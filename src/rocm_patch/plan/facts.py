@@ -11,12 +11,18 @@ import re
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
-from rocm_patch.detect.model import Gpu, Report
+from rocm_patch.detect.model import Gpu, Report, Repository, Wheel
 from rocm_patch.detect.tree import Tree
 from rocm_patch.plan.conditions import Facts, Value
+from rocm_patch.plan.repository import setup_line, suite_for
 
 _RDNA1 = "gfx101*"
 _SETTING_PLACES = (("/etc/profile.d", r".*\.sh"), ("/etc/environment.d", r".*\.conf"))
+_HOOKS = (
+    "/etc/apt/apt.conf.d/99rocm-patch",
+    "/etc/dnf/libdnf5-plugins/actions.d/rocm-patch.actions",
+    "/usr/lib/zypp/plugins/commit/rocm-patch",
+)
 #: Packages of display and firmware that distributions make beside anybody's ROCm.
 _NOT_ROCM = re.compile(
     r"(linux-|kernel-)?firmware.*|cuda.*|nvidia.*|libdrm.*|amdgpu-.*|libhsakmt1|libtorch.*|.*torch.*"
@@ -28,7 +34,19 @@ def collect(report: Report, tree: Tree) -> Facts:
     found = {name: give(report) for name, (_, give) in FACTS.items()}
     found["settings.override_files"] = _files_with(tree, "HSA_OVERRIDE_GFX_VERSION")
     found["settings.visible_files"] = _files_with(tree, "ROCR_VISIBLE_DEVICES")
+    found["updates.noticed"] = any(tree.exists(path) for path in _hooks(tree))
     return dict(sorted(found.items()))
+
+
+def _hooks(tree: Tree) -> list[str]:
+    """Give the places of the managers' hooks (rocm_patch.hooks.files writes them)."""
+    plugins = [
+        f"{base}/{python}/{kind}/dnf-plugins/rocm_patch.py"
+        for base in ("/usr/lib", "/usr/lib64")
+        for python in tree.names(base, r"python3(\.\d+)?")
+        for kind in ("site-packages", "dist-packages")
+    ]
+    return [*_HOOKS, *plugins]
 
 
 def _files_with(tree: Tree, name: str) -> list[str]:
@@ -133,6 +151,13 @@ def _packages_unread(report: Report) -> bool:
     )
 
 
+def own_torches(report: Report) -> list[Wheel]:
+    """Give the PyTorchs of this project, which say so in their version."""
+    return [
+        one for one in report.wheels if one.name == "torch" and re.search(r"\+rocm.*\.gfx10", one.version)
+    ]
+
+
 def _torch(report: Report) -> list[str]:
     return sorted({f"{one.version} {one.build}" for one in report.wheels if one.name == "torch"})
 
@@ -149,6 +174,17 @@ def _manager(report: Report) -> str:
         if kin & names:
             return manager
     return ""
+
+
+def _repositories(report: Report) -> list[Repository]:
+    """Give this project's repositories that the system's manager knows; first those it has read."""
+    found = [one for one in report.repositories if one.manager == _manager(report)]
+    return sorted(found, key=lambda one: ("read", "unread", "absent").index(one.lists))
+
+
+def _setup(report: Report) -> str:
+    manager = _manager(report)
+    return setup_line(manager, suite_for(manager, amd=bool(_names(report, "amd"))))
 
 
 def _names(report: Report, origin: str) -> list[str]:
@@ -250,12 +286,26 @@ FACTS: dict[str, tuple[str, Give]] = {
         "there is a rocSOLVER",
         lambda r: any(one.name == "rocsolver" for one in r.libraries),
     ),
+    "repository.there": (
+        "this project's repository is among the manager's sources",
+        lambda r: bool(_repositories(r)),
+    ),
+    "repository.lists": (
+        "read, absent (nothing fetched yet) or unread (only the manager can tell); empty without it",
+        lambda r: next((one.lists for one in _repositories(r)), ""),
+    ),
+    "repository.offers": (
+        "this project's packages in it",
+        lambda r: sorted({name for one in _repositories(r) for name in one.offers}),
+    ),
+    "repository.setup": ("the line that sets it up; empty if there is none for this manager", _setup),
     "torch.builds": ("PyTorchs, as `2.6.0+rocm6.4 rocm`", _torch),
     "torch.own": (
         "one of them is this project's",
-        lambda r: any("+rocm" in one and ".gfx10" in one for one in _torch(r)),
+        lambda r: bool(own_torches(r)),
     ),
     "triton.there": ("there is a Triton", lambda r: any("triton" in one.name for one in r.wheels)),
+    "updates.noticed": ("the package manager tells rocm-patch of updates", lambda _: False),
     "settings.names": ("variables set that matter", lambda r: sorted(r.environment)),
     "settings.override": (
         "value of HSA_OVERRIDE_GFX_VERSION; empty if not set",

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rocm_patch.plan.actions import in_words
+from rocm_patch.plan.actions import Packages, in_words
 from rocm_patch.plan.model import Item, Plan, State
 
 STYLES: dict[State, str] = {
@@ -26,6 +26,10 @@ MEANING: dict[State, str] = {
     "optional": "only with --with RULE",
     "unknown": "a fact is missing",
 }
+
+
+#: What finds out a fact that is not known.
+FINDS = {"rocblas.code": "rocm-patch plan --seconds 600"}
 
 
 def plain(text: str) -> str:
@@ -49,6 +53,11 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print("No rule concerns this machine.")
     elif count:
         console.print(f"\n{count} item(s) for `sudo rocm-patch apply`; it changes nothing with --dry-run")
+        if any(isinstance(action, Packages) for item in plan.to_do() for action in item.actions):
+            console.print(
+                "It does all or nothing: if a package cannot be had, it says so before it changes anything, "
+                "and --exclude RULE does the rest"
+            )
 
 
 def _show_item(item: Item, console: Console) -> None:
@@ -61,6 +70,8 @@ def _show_item(item: Item, console: Console) -> None:
         console.print(f"  you   {escape(plain(command))}")
     if item.unknown:
         console.print(f"  not known: {', '.join(item.unknown)}")
+        for command in (FINDS[name] for name in item.unknown if name in FINDS):
+            console.print(f"  you   {command}")
     if item.afterwards and item.state in {"needed", "by-hand", "optional"}:
         console.print(f"  then  {escape(plain(item.afterwards))}")
     if item.problem:

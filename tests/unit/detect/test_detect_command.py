@@ -126,6 +126,7 @@ def test_a_saved_machine_says_the_same(name: str, tmp_path: Path) -> None:
         "firmware",
         "rocm",
         "packages",
+        "repositories",
         "kernel_folders",
         "environment",
         "notes",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rocm_patch.errors import FactsDifferError, PlanError, PlanTrustError
@@ -173,6 +173,7 @@ def test_what_a_plan_may_not_ask(plan: Plan, change: dict[str, Any]) -> None:
     assert error.value.exit_code == 100
 
 
+@settings(deadline=None)  # a busy machine may stop for longer than any deadline
 @given(
     st.binary(max_size=300)
     | st.recursive(

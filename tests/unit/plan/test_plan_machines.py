@@ -15,8 +15,13 @@ from tests.unit.detect import kit
 from tests.unit.plan import matrix
 
 import rocm_patch
+from rocm_patch.detect.machine import examine
 from rocm_patch.plan.actions import DropLines, JoinGroup, Packages, UnsetVariable, WriteFile
+from rocm_patch.plan.facts import collect
+from rocm_patch.plan.make import make_plan
 from rocm_patch.plan.model import Item, Plan
+
+_APT = "etc/apt/sources.list.d/rocm-patch.sources"
 
 
 @pytest.fixture(scope="session")
@@ -93,14 +98,14 @@ def test_card_beside_the_processors_own(plan: Callable[[str], Plan]) -> None:
         ("rx5600xt-cpu-wheel", "torch-build", "by-hand", "gfx1010"),
         ("w5700-rhel-9-amd-6.4", "torch-build", "impossible", "glibc 2.35"),
         ("rx5600xt-fedora-42", "torch-build", "by-hand", "gfx1010"),
-        ("rx5600xt-ubuntu-22.04-amd-6.4", "rocblas-kernels", "unknown", "gfx1100"),
+        ("rx5600xt-ubuntu-22.04-amd-6.4", "rocblas-kernels", "by-hand", "gfx1100"),
         ("rx5700-ubuntu-20.04-amd-5.4", "rocblas-kernels", "impossible", "5.4.0"),
         ("rx5700xt-ubuntu-24.04-amd-7.2", "preemption-off", "right", "Queue"),
         ("rx5600xt-debian-sid-rocm-patch", "rocblas-kernels", "right", ""),
         ("rx5600xt-debian-sid-rocm-patch", "torch-build", "right", ""),
         ("rx5600xt-debian-sid-rocm-patch", "rocsolver-order", "right", ""),
-        ("rx5600xt-ubuntu-22.04-amd-6.4", "rocsolver-order", "needed", "33 to 64"),
-        ("w5700-rhel-9-amd-6.4", "rocsolver-order", "needed", "33 to 64"),
+        ("rx5600xt-ubuntu-22.04-amd-6.4", "rocsolver-order", "by-hand", "33 to 64"),
+        ("w5700-rhel-9-amd-6.4", "rocsolver-order", "by-hand", "33 to 64"),
         ("rx5700xt-ubuntu-24.04-amd-7.2", "rocsolver-order", "impossible", "7.2"),
     ],
 )
@@ -108,6 +113,80 @@ def test_states(plan: Callable[[str], Plan], machine: str, rule: str, state: str
     found = item(plan(machine), rule)
     assert found.state == state
     assert word in found.why
+
+
+_SOURCES = "Types: deb\nURIs: http://127.0.0.1:8642/apt\nSuites: amd\nComponents: main\n"
+_LISTS = "var/lib/apt/lists/127.0.0.1:8642_apt_dists_amd_"
+_OFFER = "Package: rocsolver\nVersion: 3.28.0.60400-47+gfx1010.1\n"
+_YUM = "[rocm-patch-amd]\nbaseurl=http://127.0.0.1:8642/rpm/amd\nenabled={}\n"
+
+
+@pytest.mark.parametrize(
+    ("machine", "files", "state", "word"),
+    [
+        ("rx5600xt-ubuntu-22.04-amd-6.4", {}, "by-hand", "rocm-patch-amd.sources | sudo tee"),
+        ("rx5600xt-ubuntu-22.04-amd-6.4", {_APT: _SOURCES}, "by-hand", "sudo apt-get update"),
+        (
+            "rx5600xt-ubuntu-22.04-amd-6.4",
+            {
+                _APT: _SOURCES,
+                f"{_LISTS}Release": "Origin: rocm-patch\n",
+                f"{_LISTS}main_binary-amd64_Packages": "",
+            },
+            "by-hand",
+            "offers no such package",
+        ),
+        (
+            # The form that apt keeps in containers: only apt reads it, so its own check decides.
+            "rx5600xt-ubuntu-22.04-amd-6.4",
+            {
+                _APT: _SOURCES,
+                f"{_LISTS}Release": "Origin: rocm-patch\n",
+                f"{_LISTS}main_binary-amd64_Packages.lz4": "x",
+            },
+            "needed",
+            "",
+        ),
+        (
+            "rx5600xt-ubuntu-22.04-amd-6.4",
+            {
+                _APT: _SOURCES,
+                f"{_LISTS}InRelease": "Origin: rocm-patch\n",
+                f"{_LISTS}main_binary-amd64_Packages": _OFFER,
+            },
+            "needed",
+            "",
+        ),
+        (
+            # Another's suite of the same name is not ours, whatever it offers.
+            "rx5600xt-ubuntu-22.04-amd-6.4",
+            {
+                _APT: _SOURCES,
+                f"{_LISTS}InRelease": "Origin: x\n",
+                f"{_LISTS}main_binary-amd64_Packages": _OFFER,
+            },
+            "by-hand",
+            "sudo tee",
+        ),
+        ("rx5600xt-ubuntu-22.04-amd-6.4", {_APT: f"Enabled: no\n{_SOURCES}"}, "by-hand", "sudo tee"),
+        ("w5700-rhel-9-amd-6.4", {}, "by-hand", "/etc/yum.repos.d/rocm-patch.repo"),
+        ("w5700-rhel-9-amd-6.4", {"etc/yum.repos.d/x.repo": _YUM.format(1)}, "needed", ""),
+        ("w5700-rhel-9-amd-6.4", {"etc/yum.repos.d/x.repo": _YUM.format(0)}, "by-hand", "dnf makecache"),
+    ],
+)
+def test_without_our_repository_a_package_is_no_promise(
+    tmp_path: Path, machine: str, files: dict[str, str], state: str, word: str
+) -> None:
+    tree, data = kit.build(machine, tmp_path)
+    for name, text in files.items():
+        place = tmp_path / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+    found = item(make_plan(collect(examine(tree, user=data.get("user")), tree)), "rocsolver-order")
+    assert found.state == state
+    assert bool(found.actions) == (state == "needed"), "what cannot be had is no step, and stops no other"
+    assert word in " ".join(found.commands)
+    assert all("version='*gfx1010*'" in str(action) for action in found.actions)
 
 
 @pytest.mark.parametrize(
