@@ -22,6 +22,7 @@ from rocm_patch.apply.context import Context
 from rocm_patch.apply.rootfs import Meta, RootFs
 from rocm_patch.apply.snapshot import Entry, Store, decoded, look, put_back, take
 from rocm_patch.errors import ApplyError, BusyError, ChangedSinceError, CheckError
+from rocm_patch.hooks.command import command_for
 from rocm_patch.hooks.files import hook_files
 from rocm_patch.plan.actions import DropLines, Hook, JoinGroup, RemoveFile, UnsetVariable, WriteFile
 
@@ -225,7 +226,9 @@ def _changes(action: FileAction, ctx: Context) -> Iterator[Change]:
         case JoinGroup():
             yield from _join(action, ctx)
         case Hook():
-            for path, content, mode in hook_files(ctx.fs, action.manager, action.command):
+            for path, content, mode in hook_files(
+                ctx.fs, action.manager, command_for(ctx.fs, action.command)
+            ):
                 yield Change(path, content, mode, own=True)
 
 

@@ -24,29 +24,33 @@ def hooks() -> None:
 @WAIT
 @click.option("--manager", type=_MANAGERS, default=None, help="Default: the one that is there.")
 @click.option(
-    "--command", default="/usr/bin/rocm-patch", show_default=True, help="The rocm-patch that the hook calls."
+    "--command", default=None, metavar="PATH", help="The rocm-patch that the hook calls. Default: this one."
 )
-def install(*, root: Path, wait: float, manager: str | None, command: str) -> None:
-    """Put the hook into the package manager; `rocm-patch rollback` takes it away."""
+def install(*, root: Path, wait: float, manager: str | None, command: str | None) -> None:
+    """Put the hook into the package manager; `rocm-patch rollback` takes it away.
+
+    The program that it calls must be one that root alone can write.
+    """
     from rocm_patch.apply import engine  # noqa: PLC0415  # pydantic
     from rocm_patch.apply.managers import MANAGERS  # noqa: PLC0415
     from rocm_patch.apply.rootfs import RootFs  # noqa: PLC0415
     from rocm_patch.errors import UsageError  # noqa: PLC0415
+    from rocm_patch.hooks.command import command_for  # noqa: PLC0415
     from rocm_patch.plan.actions import Hook  # noqa: PLC0415
     from rocm_patch.plan.model import digest_of  # noqa: PLC0415
 
     options = _options(root, wait=wait)
-    if manager is None:
-        fs = RootFs(options.root)
-        try:
-            manager = next((name for name, kind in MANAGERS.items() if kind.present(fs)), None)
-        finally:
-            fs.close()
+    fs = RootFs(options.root)
+    try:
+        manager = manager or next((name for name, kind in MANAGERS.items() if kind.present(fs)), None)
+        command = command_for(fs, command)
+    finally:
+        fs.close()
     if manager is None:
         raise UsageError("no package manager was found", step="name one: --manager apt")
     action = Hook.model_validate({"kind": "hook", "manager": manager, "command": command})
     outcome = engine.run(options, "hooks", {}, digest_of(["hooks", manager, command]), [("hooks", action)])
-    click.echo(f"{manager} tells rocm-patch of updates (transaction {outcome.tx})")
+    click.echo(f"{manager} tells {command} of updates (transaction {outcome.tx})")
 
 
 @hooks.command()

@@ -159,8 +159,8 @@ class Hook(Strict):
 
     kind: Literal["hook"]
     manager: Literal["apt", "dnf", "dnf5", "zypper"]
-    #: The rocm-patch that the hook calls.
-    command: Path = "/usr/bin/rocm-patch"
+    #: The rocm-patch that the hook calls; without a name the one that applies this.
+    command: Path | None = None
 
 
 Action = Annotated[

@@ -34,6 +34,10 @@ def environment(**more: str) -> dict[str, str]:
 
 def installed(root: Path, manager: str, command: Path) -> Path:
     """Put the hook into the root by a transaction of our own, and give its file."""
+    inside = root / str(command)[1:]
+    inside.parent.mkdir(parents=True, exist_ok=True)
+    if not inside.exists():
+        shutil.copy2(root / "usr/bin/rocm-patch", inside)
     apply(
         root, [("hooks", Hook.model_validate({"kind": "hook", "manager": manager, "command": str(command)}))]
     )

@@ -60,11 +60,13 @@ def make_root(folder: Path) -> Path:
         "etc/profile.d/rocm.sh": "export HSA_OVERRIDE_GFX_VERSION=10.3.0\nexport A=1\n",
         "etc/modprobe.d/old.conf": "options amdgpu runpm=0\n",
         "etc/.pwd.lock": "",
+        "usr/bin/rocm-patch": "stands for the program that hooks call\n",
     }
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    (folder / "usr/bin/rocm-patch").chmod(0o755)
     (folder / "etc/gshadow").chmod(0o640)
     (folder / "etc/modprobe.d/old.conf").chmod(0o600)
     os.utime(folder / "etc/environment", ns=(1_600_000_000_123_456_789, 1_600_000_000_123_456_789))
