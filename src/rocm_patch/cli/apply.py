@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
+from rocm_patch.cli.progress import progress
 from rocm_patch.errors import CheckError, DriftError, UsageError
 
 ROOT = click.option(
@@ -36,7 +37,6 @@ def _options(
     user: str | None = None,
     wait: float = 0.0,
     allow_running: bool = False,
-    validate: Callable[[], list[str]] | None = None,
 ) -> Any:
     from rocm_patch.apply.engine import Options  # noqa: PLC0415  # pydantic
     from rocm_patch.plan.machine import caller  # noqa: PLC0415
@@ -50,7 +50,7 @@ def _options(
         wait=wait,
         allow_running=allow_running,
         say=lambda line: click.echo(_plain(line), err=True),
-        validate=validate,
+        progress=progress(),
     )
 
 
@@ -87,8 +87,9 @@ def _plain(text: str) -> str:
     "python",
     default=None,
     metavar="PATH",
-    help="Validate with this Python's torch when GPU libraries were installed.",
+    help="Validate with this Python's torch. Default: the one that has this project's, if GPU code comes.",
 )
+@click.option("--no-validate", is_flag=True, help="Do not run the quick validation on the card afterwards.")
 def apply(
     *,
     plan: Path | None,
@@ -103,6 +104,7 @@ def apply(
     again: bool,
     allow_running: bool,
     python: str | None,
+    no_validate: bool,
 ) -> None:
     """Do what PLAN says, or what this machine needs, as one transaction.
 
@@ -111,28 +113,35 @@ def apply(
     """
     from rocm_patch.apply import front  # noqa: PLC0415  # pydantic
 
-    options = _options(
-        root, user=user, wait=wait, allow_running=allow_running, validate=_validation(root, python)
-    )
+    options = _options(root, user=user, wait=wait, allow_running=allow_running)
     if not dry_run:
         # Before the plan: what a cut off run left is no fact of this machine.
         _settle(options)
     if again:
+        options = _with_validation(options, _named(root, python))
         outcome = front.apply_again(options)
         click.echo(
             "all is as it was left" if outcome is None else f"applied again as transaction {outcome.tx}"
         )
         return
-    made = front.get_plan(plan, options.root, user=options.user)
+    made, report = front.get_plan(plan, options.root, user=options.user, progress=options.progress)
     items = front.choose(made, front.Choice(only, exclude, extra))
     done = front.applied_already(made, items, options.root) if items else None
     if done is not None:
         click.echo(f"nothing to do: transaction {done} did this")
         return
     if not items:
-        click.echo("nothing to do: all that rocm-patch could put right is right")
+        left = [item.rule for item in made.items if item.state in {"by-hand", "unknown"}]
+        click.echo(
+            "nothing to do: all that rocm-patch could put right is right"
+            if not left
+            else f"nothing to do for rocm-patch itself; rocm-patch plan says what is left: {', '.join(left)}"
+        )
         return
     _tell(items)
+    if not no_validate:
+        gpu = front.touch_gpu_code(items)
+        options = _with_validation(options, _named(root, python) or (_found(root, report) if gpu else None))
     if dry_run:
         _dry(options, front.actions_of(items, front.policy_of(options.root)))
         return
@@ -188,13 +197,49 @@ def _unfinished(root: Path) -> bool:
     return bool(machine_state(root).unfinished)
 
 
-def _validation(root: Path, python: str | None) -> Callable[[], list[str]] | None:
-    """Give the quick validation on the card, where a Python with torch was named and there is a card."""
-    if python is None or str(root) != "/" or not Path("/dev/kfd").exists():
-        return None
+def _with_validation(options: Any, runner: Any) -> Any:
+    """Add the quick validation on the card, and say that it will be run, and how."""
+    if runner is None:
+        return options
+    import attrs  # noqa: PLC0415
+
     from rocm_patch.apply.validation import quick  # noqa: PLC0415
 
-    return lambda: quick(python)
+    click.echo(_plain(f"afterwards: the quick validation with {runner} (--no-validate leaves it out)"))
+    return attrs.evolve(options, validate=lambda: quick(runner))
+
+
+def _card(root: Path) -> bool:
+    return str(root) == "/" and Path("/dev/kfd").exists()
+
+
+def _named(root: Path, python: str | None) -> Any:
+    """Give the Python that the caller named, if there is a card. UsageError if root must not run it."""
+    if python is None or not _card(root):
+        return None
+    from rocm_patch.apply.validation import runner_for  # noqa: PLC0415
+    from rocm_patch.plan.machine import caller  # noqa: PLC0415
+
+    runner = runner_for(str(Path(shutil.which(python) or python).absolute()), caller())
+    if isinstance(runner, str):
+        raise UsageError(
+            "the validation is not run", cause=runner, step="name a Python of yours or of root's"
+        )
+    return runner
+
+
+def _found(root: Path, report: Any) -> Any:
+    """Give the Python that has this project's torch, if there is a card; or say why there is none."""
+    if not _card(root):
+        return None
+    from rocm_patch.apply.validation import choose  # noqa: PLC0415
+    from rocm_patch.plan.machine import caller  # noqa: PLC0415
+
+    runner = choose(report, caller())
+    if isinstance(runner, str):
+        click.echo(_plain(f"afterwards: no validation on the card, since {runner}"))
+        return None
+    return runner
 
 
 @click.command()
@@ -330,9 +375,11 @@ def verify(*, root: Path, wait: float, python: str | None) -> None:
             click.echo(line)
         findings = engine.verify(ctx)
         engine.publish(ctx)
-    validation = _validation(root, python)
-    if validation is not None:
-        findings += validation()
+    runner = _named(root, python)
+    if runner is not None:
+        from rocm_patch.apply.validation import quick  # noqa: PLC0415
+
+        findings += quick(runner)
     if findings:
         raise DriftError(
             "what was applied is not as it was left",
