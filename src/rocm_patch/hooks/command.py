@@ -32,7 +32,8 @@ def running() -> str | None:
     beside = Path(sys.executable).with_name(NAME)
     for place in (called, beside):
         if place.name == NAME and place.is_file():
-            return str(place.absolute())
+            # Its own place: on some systems a group can write /usr/local/bin, where a link to it may lie.
+            return str(place.resolve())
     return None
 
 

@@ -81,8 +81,10 @@ def test_what_belongs_to_a_user_is_refused(fs: RootFs) -> None:
 
 def test_the_running_one_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = put(tmp_path, "/bin/rocm-patch")
-    monkeypatch.setattr(sys, "argv", [str(mine)])
-    assert running() == str(mine)
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local/rocm-patch").symlink_to(mine)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "local/rocm-patch")])
+    assert running() == str(mine), "not the link, which may lie where a group can write"
     monkeypatch.setattr(sys, "argv", ["/x/rocm_patch/__main__.py"])
     monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python3"))
     assert running() == str(mine), "python -m rocm_patch, beside it"
