@@ -14,7 +14,7 @@ Knows ELF symbol versions and the linker's scripts. Knows nothing of what is lin
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -70,12 +70,15 @@ def _age(symbol: Symbol) -> tuple[tuple[int, ...], bool]:
     return (split[1] if split else _UNORDERED), symbol.default
 
 
-def stub_of(library: Path, table: Table) -> Stub:
-    """Make a library's stub. WheelError where it is damaged, BuildError where it is no shared library."""
+def stub_of(library: Path, table: Table, keep: Callable[[Symbol], bool] = lambda _: True) -> Stub:
+    """Make a library's stub, of the symbols to `keep`.
+
+    WheelError where it is damaged, BuildError where it is no shared library.
+    """
     dynamic = read_dynamic(library)
     if dynamic is None or dynamic.soname is None:
         raise BuildError(f"{library} is no shared library", step="make the SDK again")
-    chosen, above = choose(read_symbols(library), table)
+    chosen, above = choose(filter(keep, read_symbols(library)), table)
     return Stub(dynamic.soname, _source(chosen), _script(chosen), above)
 
 

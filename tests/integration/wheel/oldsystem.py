@@ -11,6 +11,7 @@ from rocm_patch.sources.model import parse_recipe
 from rocm_patch.sysroot import Sysroot
 from rocm_patch.sysroot.debs import extract
 from rocm_patch.wheel import stubs
+from rocm_patch.wheel.elf import STB_WEAK
 from rocm_patch.wheel.inside import Inside
 from rocm_patch.wheel.table import load_table
 
@@ -58,10 +59,11 @@ def stand_ins(inside: Inside, sonames: Iterable[str], folder: Path) -> None:
             for place in inside.library_folders
             if (inside.root / place / soname).exists()
         )
-        stub = stubs.stub_of(library, load_table())
+        # Weak ones are of templates that were compiled into it, std::string's among them: others' to answer.
+        stub = stubs.stub_of(library, load_table(), lambda symbol: symbol.binding != STB_WEAK)
         source = stub.source.replace("\n ret\n", "\n movl $100, %eax\n ret\n")
         (folder / f"{soname}.s").write_text(source, encoding="utf-8")
-        (folder / f"{soname}.map").write_text(stub.script, encoding="utf-8")
+        (folder / f"{soname}.map").write_text(stub.script or "{ global: *; };\n", encoding="utf-8")
         argv = stubs.link_command(f"{inside.sdk.llvm_bin}/clang", soname, inside.sdk.seen(mount))
         inside.run(argv, mounts=[mount])
         (folder / f"{soname}.s").unlink()
