@@ -82,7 +82,7 @@ def prepare(wheel: Path, root: Sysroot, report: Callable[[str], None]) -> Enviro
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not (folder / "venv").is_dir():
-            report(f"installing {wheel.name} beside the sysroot's python{python}")
+            report(f"installing {wheel.name} for python{python} in the sysroot")
             found = fetch_all((*items, *interpreter), cache=ObjectStore())
             packages = [found.pop(item.name) for item in interpreter]
             _make(folder, root, python, [wheel, *found.values()], packages)
