@@ -18,7 +18,8 @@ from rocm_patch.components.buildfile import fill
 from rocm_patch.components.library import LibraryBuild
 from rocm_patch.components.libsettings import TensileUse
 from rocm_patch.components.packing import delivery_step
-from rocm_patch.components.tree import copy_tree, merge_tree
+from rocm_patch.components.pyenv import add_wheels
+from rocm_patch.components.tree import copy_tree
 from rocm_patch.errors import BuildError, SourceError, UsageError
 from rocm_patch.logic import derive, load_rules
 from rocm_patch.paths import data_root
@@ -178,13 +179,8 @@ class Build(LibraryBuild):
 
     def python_env(self, run: StepRun) -> None:
         """Unpack Tensile's wheels where PYTHONPATH leads."""
-        site = run.scratch / "pyenv" / "lib" / f"python{self.request.python}" / "site-packages"
-        site.mkdir(parents=True)
         wheels = [item for item in self.items if item not in self.source_items()]
-        for path in fetch_all(wheels, cache=ObjectStore()).values():
-            unpack(path, run.scratch / "one")
-            merge_tree(run.scratch / "one", site)
-            shutil.rmtree(run.scratch / "one")
+        add_wheels(run, fetch_all(wheels, cache=ObjectStore()).values())
 
     def kernels(self, run: StepRun) -> None:
         """Let Tensile make the library of kernels, laid out as a pack for library/<target>/."""

@@ -60,15 +60,15 @@ def take_over(
 
 
 def _alike(folder: Path, other: Path, same: Sequence[str]) -> bool:
-    for step in same:
-        marks = []
-        for place in (folder, other):
-            with contextlib.suppress(ValueError, TypeError, KeyError):  # a damaged mark is none
-                marks.append(read_mark(place / "state" / f"{step}.mark.json"))
-        keys = {mark.key if mark is not None else None for mark in marks}
-        if len(marks) < len((folder, other)) or len(keys) != 1 or None in keys:
-            return False
-    return True
+    keys = [(_key(folder, step), _key(other, step)) for step in same]
+    return all(ours is not None and ours == theirs for ours, theirs in keys)
+
+
+def _key(folder: Path, step: str) -> str | None:
+    with contextlib.suppress(ValueError, TypeError, KeyError):  # a damaged mark is none
+        mark = read_mark(folder / "state" / f"{step}.mark.json")
+        return mark.key if mark is not None else None
+    return None
 
 
 def _copy(run: StepRun, other: Path, *, tree: str, record: str, without: Sequence[str]) -> None:

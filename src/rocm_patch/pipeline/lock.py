@@ -15,7 +15,8 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,6 +24,7 @@ from typing import Any
 import psutil
 
 from rocm_patch.errors import BusyError
+from rocm_patch.trylock import held
 
 #: The variable that marks each program of a run.
 RUN_VARIABLE = "ROCM_PATCH_RUN"
@@ -104,16 +106,9 @@ class WorkLock:
             time.sleep(_POLL_S)
 
 
-@contextlib.contextmanager
-def reading(folder: Path) -> Iterator[bool]:
+def reading(folder: Path) -> AbstractContextManager[bool]:
     """Keep runs out of a work folder while it is read; gives False where one works there already."""
-    with (folder / "lock").open("a+b") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+    return held(folder / "lock", shared=True)
 
 
 def _who(holder: dict[str, Any]) -> str:

@@ -18,6 +18,19 @@ BASE = "base"
 _LEFT_OUT = ("/usr/share/*", "/usr/src/*", "*/config-*/lib*.a")
 
 
+def venv_words(packages: Sequence[Path], folder: Path, seen: str, python: str) -> list[str]:
+    """Give the words that make `folder`, which programs see as `seen`, a virtual environment without pip.
+
+    Its Python is that of the packages, unpacked into it, or where there are none the root's own.
+    Raises as place_interpreter does.
+    """
+    program = python
+    if packages:
+        place_interpreter(packages, folder / BASE, python)
+        program = f"{seen}/{BASE}/bin/{python}"
+    return [program, "-m", "venv", "--without-pip", seen]
+
+
 def place_interpreter(packages: Sequence[Path], base: Path, python: str) -> None:
     """Unpack a Python's packages so that it runs from `base`, which takes the place of its /usr.
 

@@ -6,8 +6,6 @@ made or what runs in it.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ import attrs
 from rocm_patch.errors import BusyError, UsageError
 from rocm_patch.sysroot.core import RECORD, Sysroot, sysroots_folder
 from rocm_patch.sysroot.make import remove_tree
+from rocm_patch.trylock import held
 
 
 @attrs.frozen
@@ -62,7 +61,7 @@ def remove(key: str) -> None:
     if not key or "/" in key or key.startswith(".") or not place.is_dir():
         known = ", ".join(one.key for one in made_roots())
         raise UsageError(f"there is no sysroot {key!r}", step=f"name one of: {known or 'none is made'}")
-    with _held(folder / f".{key}.lock") as free:
+    with held(folder / f".{key}.lock") as free:
         if not free:
             raise BusyError(
                 f"the sysroot {key} is being made by another run", step="try again when it has ended"
@@ -78,11 +77,11 @@ def writable() -> Iterator[Path]:
     folder = sysroots_folder()
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(".writable-*.lock"):
-        with _held(old) as free:
+        with held(old) as free:
             if free:
                 _clear(old)
     mark = folder / f".writable-{uuid.uuid4().hex[:8]}.lock"
-    with _held(mark):
+    with held(mark):
         changes = mark.with_suffix("")
         changes.mkdir()
         try:
@@ -97,18 +96,3 @@ def _clear(mark: Path) -> None:
     if changes.exists():
         remove_tree(changes)
     mark.unlink(missing_ok=True)
-
-
-@contextmanager
-def _held(file: Path) -> Iterator[bool]:
-    """Try to hold a lock file; give whether it was free."""
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-    finally:
-        os.close(descriptor)

@@ -25,7 +25,7 @@ from rocm_patch.index.wheel import IndexedWheel, read_wheel
 from rocm_patch.paths import cache_root, dist_root
 from rocm_patch.sources import ObjectStore, SourceItem, fetch_all, load_recipe, unpack, wheels_for
 from rocm_patch.sysroot import Bind, Sysroot
-from rocm_patch.sysroot.interpreter import BASE, place_interpreter
+from rocm_patch.sysroot.interpreter import venv_words
 from rocm_patch.validate.libraries import Library
 from rocm_patch.validate.workers import Command
 from rocm_patch.vgpu.launch import sysroot_view
@@ -123,11 +123,7 @@ def _make(
     try:
         venv = scratch / "venv"
         venv.mkdir()
-        program = f"python{python}"
-        if interpreter:
-            place_interpreter(interpreter, venv / BASE, program)
-            program = f"{VENV}/{BASE}/bin/{program}"
-        root.run([program, "-m", "venv", "--without-pip", VENV], binds=[Bind(venv, VENV)])
+        root.run(venv_words(interpreter, venv, VENV, f"python{python}"), binds=[Bind(venv, VENV)])
         site = venv / "lib" / f"python{python}" / "site-packages"
         for wheel in wheels:
             unpack(wheel, scratch / "one")

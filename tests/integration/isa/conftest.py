@@ -10,10 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from rocm_patch.errors import SysrootError
 from rocm_patch.isa.library import NAME, Library
-from rocm_patch.sysroot import Sysroot, load_lock
-from rocm_patch.sysroot.make import create
 
 ROOT = Path(__file__).resolve().parents[3]
 ISA = ROOT / "vgpu" / "isa"
@@ -37,14 +34,6 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def library(native: Path) -> Library:
     return Library(native / NAME)
-
-
-@pytest.fixture(scope="session")
-def sysroot() -> Sysroot:
-    try:
-        return Sysroot.open()
-    except SysrootError:
-        return create(load_lock())
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,6 @@ from tests.integration.miopen.reduction import KINDS, write_reduction
 
 from rocm_patch.isa.library import NAME, Library
 from rocm_patch.isa.report import kernels
-from rocm_patch.pipeline.sdk import SysrootSdk
 from rocm_patch.series import Patch, load_series
 from rocm_patch.sysroot import Bind, Sysroot
 
@@ -50,12 +49,6 @@ REDUCTION = {
 }  # fmt: skip
 #: The other forms of each kernel; that of several passes has no activation in it.
 VARIANTS = [(name, variant) for name in FILES for variant in (1, 2, 3) if variant != 2 or "Activ" not in name]
-
-
-@pytest.fixture(scope="session")
-def sysroot() -> Sysroot:
-    SysrootSdk().prepare(print)
-    return Sysroot.open()
 
 
 @pytest.fixture(scope="session")

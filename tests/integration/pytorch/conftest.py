@@ -12,24 +12,13 @@ import pytest
 
 from rocm_patch.components.pytorch import Build
 from rocm_patch.pipeline.model import Request
-from rocm_patch.pipeline.sdk import SysrootSdk
 from rocm_patch.series import apply_series, load_series
 from rocm_patch.sources import ObjectStore, fetch_all, load_recipe, unpack
-from rocm_patch.sysroot import Sysroot
 
 HERE = Path(__file__).parent
 VERSION = "2.6.0"
 
 Without = Callable[..., Path]
-
-
-@pytest.fixture(scope="session")
-def sysroot() -> Sysroot:
-    """The real sysroot; made from its lock where the cache has none."""
-    sdk = Build(Request(component="pytorch", version=VERSION), Path("unused")).sdk
-    assert isinstance(sdk, SysrootSdk)
-    sdk.prepare(print)
-    return Sysroot.open()
 
 
 @pytest.fixture(scope="session")

@@ -45,12 +45,6 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
 
 
 @pytest.fixture(scope="session")
-def sysroot() -> Sysroot:
-    SysrootSdk().prepare(print)
-    return Sysroot.open()
-
-
-@pytest.fixture(scope="session")
 def plain(sysroot: Sysroot, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give an include folder that holds the sysroot's rocprim."""
     folder = tmp_path_factory.mktemp("headers") / "plain"

@@ -4,12 +4,18 @@
 // Prints "ok" and the number of libraries; otherwise what went wrong, and ends with 1.
 
 #include <dlfcn.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <iostream>
 #include <string>
+
+extern "C" void __cxa_call_terminate(void *exception);
 
 namespace {
 int wrong(const std::string &what) {
@@ -41,6 +47,14 @@ int replaces() {
   return 0;
 }
 
+int scan(std::FILE *file, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  const int read = std::vfscanf(file, format, list);
+  va_end(list);
+  return read;
+}
+
 int numbers() {
   char *end = nullptr;
   if (std::strtol("-12x", &end, 10) != -12 || *end != 'x' || std::strtol("0x7f", nullptr, 0) != 127) {
@@ -57,16 +71,28 @@ int numbers() {
   }
   std::FILE *file = std::fopen("/proc/self/stat", "r");
   int pid = 0;
-  const int read = file != nullptr ? std::fscanf(file, "%d", &pid) : 0;
+  const int read = file != nullptr ? std::fscanf(file, "%d", &pid) + scan(file, " %7s", word) : 0;
   if (file != nullptr) {
     std::fclose(file);
   }
-  return read == 1 && pid > 0 ? 0 : wrong("fscanf");
+  return read == 2 && pid > 0 && word[0] == '(' ? 0 : wrong("fscanf or vfscanf");
+}
+
+// What GCC calls where an exception leaves a function that must not throw; clang has its own.
+int terminates() {
+  const pid_t child = fork();
+  if (child == 0) {
+    std::set_terminate([] { _Exit(7); });
+    __cxa_call_terminate(nullptr);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 7 ? 0 : wrong("__cxa_call_terminate");
 }
 } // namespace
 
 int main(int count, char **words) {
-  if (replaces() != 0 || numbers() != 0) {
+  if (replaces() != 0 || numbers() != 0 || terminates() != 0) {
     return 1;
   }
   for (int i = 1; i < count; ++i) {
