@@ -14,7 +14,9 @@ function(rocm_patch_precompile target header)
     # A relative name would be taken as one of this folder, not of the target's.
     cmake_path(ABSOLUTE_PATH source BASE_DIRECTORY "${folder}" NORMALIZE)
     # Flags of its own (an instruction set, say): the compiler refuses what was compiled without them.
-    foreach(property COMPILE_FLAGS COMPILE_OPTIONS)
+    # Definitions of its own are meant for the headers too, which would not see them; and ccache's
+    # preprocessor reads the header's text with them, where PyTorch's say #error: nothing was cached.
+    foreach(property COMPILE_FLAGS COMPILE_OPTIONS COMPILE_DEFINITIONS)
       get_source_file_property(own "${source}" TARGET_DIRECTORY ${target} ${property})
       if(own)
         set_source_files_properties(

@@ -23,6 +23,9 @@ _HITS = frozenset({"direct_cache_hit", "preprocessed_cache_hit"})
 _NO_OBJECT = re.compile(r"no_input_file|called_for|cache_miss|local_storage|remote_storage|_cache_miss$")
 #: FindHIP's objects: TARGET_generated_SOURCE.o
 _GENERATED = re.compile(r"^.*_generated_")
+#: ninja's own file, which CMake makes depend on what configuring read.
+MANIFEST = "build.ninja"
+_MAKES_MANIFEST = re.compile(rf"^build {re.escape(MANIFEST)}[ :]", re.MULTILINE)
 _STATS_NAME = "rocm-patch-ccache.log"
 
 
@@ -48,16 +51,27 @@ class NinjaBuild:
                 return str(Path(self.sdk.seen(mount)) / relative)
         return str(self.folder)
 
-    def command(self, *arguments: str) -> list[str]:
-        """Give the argument list that runs ninja in the environment."""
+    def command(self, *arguments: str, targets: Sequence[str] | None = None) -> list[str]:
+        """Give the argument list that runs ninja in the environment; `targets` in place of its own."""
         inside = self.inside()
         env = {**self.env, "NINJA_STATUS": STATUS, "CCACHE_STATSLOG": f"{inside}/{_STATS_NAME}"}
-        argv = ["ninja", *arguments, *self.targets]
+        argv = ["ninja", *arguments, *(self.targets if targets is None else targets)]
         return self.sdk.command(argv, mounts=self.mounts, env=env, cwd=inside)
+
+    def renews_itself(self) -> bool:
+        """Tell whether build.ninja says how it is made."""
+        text = (self.folder / MANIFEST).read_text(encoding="utf-8", errors="surrogateescape")
+        return _MAKES_MANIFEST.search(text) is not None
 
 
 def planned_edges(run: StepRun, build: NinjaBuild) -> list[str]:
-    """Ask ninja what it would do; gives the edges' texts."""
+    """Ask ninja what it would do; gives the edges' texts.
+
+    What build.ninja itself needs is made before (PyTorch's headers from Python, some seconds): as long
+    as that is to be done, ninja lists nothing else (RebuildManifest in its ninja.cc).
+    """
+    if build.renews_itself():
+        run.call(build.command("-j", str(run.jobs), targets=[MANIFEST]))
     texts: list[str] = []
 
     def keep(line: str) -> None:

@@ -19,9 +19,12 @@ project(toy CXX)
 add_subdirectory(part)
 """
 PART = """\
-add_library(toy SHARED sub/plain.cpp sub/wide.cpp sub/left_out.cpp)
+add_library(toy SHARED sub/plain.cpp sub/wide.cpp sub/strict.cpp sub/left_out.cpp)
 set_source_files_properties(sub/wide.cpp PROPERTIES COMPILE_FLAGS -mavx2)
+set_property(SOURCE sub/strict.cpp APPEND PROPERTY COMPILE_DEFINITIONS WITHOUT_THE_COMMON)
 """
+#: As PyTorch's headers do, it refuses sources that say that they do not include it.
+HEADER = "#pragma once\n#ifdef WITHOUT_THE_COMMON\n#error not here\n#endif\n#define COMMON {}\n"
 #: Only what was given the header by the compiler knows COMMON.
 SOURCE = (
     "#ifdef COMMON\nint NAME_with() { return COMMON; }\n#else\nint NAME_without() { return 0; }\n#endif\n"
@@ -37,12 +40,12 @@ class Toy:
         part.mkdir(parents=True)
         (folder / "src" / "CMakeLists.txt").write_text(LISTS)
         (folder / "src" / "part" / "CMakeLists.txt").write_text(PART)
-        for name in ("plain", "wide", "left_out"):
+        for name in ("plain", "wide", "strict", "left_out"):
             (part / f"{name}.cpp").write_text(SOURCE.replace("NAME", name))
         self.tools = folder / "tools"
         lines = _precompile_lines(self.tools, "/toy/tools", {"toy": ("common.h", [r"/left_out\.cpp$"])})
         self.header = self.tools / "precompile" / "common.h"
-        self.header.write_text("#pragma once\n#define COMMON 7\n")
+        self.header.write_text(HEADER.format(7))
         (self.tools / "launcher.cmake").write_text("".join(lines))
         _script(self.tools / "bin" / "ccache", "ccache", {})
 
@@ -79,19 +82,19 @@ class Toy:
 
 
 @pytest.mark.sysroot
-def test_sources_share_the_header_but_those_with_flags_of_their_own_and_those_left_out(
+def test_sources_share_the_header_but_those_with_words_of_their_own_and_those_left_out(
     root: Sysroot, tmp_path: Path
 ) -> None:
     toy = Toy(tmp_path, root)
     first = toy.build()
-    assert toy.symbols() == {"plain_with", "wide_without", "left_out_without"}
-    assert (first.hit, first.miss) == (0, 4)  # the header and three sources
+    assert toy.symbols() == {"plain_with", "wide_without", "strict_without", "left_out_without"}
+    assert (first.hit, first.miss, first.not_taken) == (0, 5, 0)  # the header and four sources
     again = toy.build()
-    assert (again.hit, again.miss, again.not_taken) == (4, 0, 0)
+    assert (again.hit, again.miss, again.not_taken) == (5, 0, 0)
     # What the header says is part of what is looked up: a change must reach the objects.
-    toy.header.write_text("#pragma once\n#define COMMON 8\n")
+    toy.header.write_text(HEADER.format(8))
     changed = toy.build()
-    assert (changed.hit, changed.miss) == (2, 2)
+    assert (changed.hit, changed.miss) == (3, 2)
 
 
 def test_the_header_is_copied_only_where_it_differs(tmp_path: Path) -> None:

@@ -62,6 +62,12 @@ def test_a_killed_compile_keeps_its_objects(run_toy: Runner, tmp_path: Path) -> 
     assert facts["edges_by_class"] == {"c++": 6, "link": 1}  # of seven objects, one was there
 
 
+def test_the_plan_is_whole_where_configuring_is_due_again(run_toy: Runner) -> None:
+    """As long as build.ninja is to be made again, ninja -n shows that and nothing else."""
+    done = run_toy()
+    assert "compile: 8 edges to do with 1 jobs" in done.stderr  # seven objects, one program
+
+
 def test_until_stops_after_the_step(run_toy: Runner, tmp_path: Path, toy_sdk: Path) -> None:
     del toy_sdk
     assert ran(run_toy("--until", "configure").stderr) == ["sources", "unpack", "configure"]

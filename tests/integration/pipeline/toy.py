@@ -32,6 +32,11 @@ CMAKE = f"""\
 cmake_minimum_required(VERSION 3.20)
 project(toy CXX)
 add_executable(toy main.cpp)
+# As in PyTorch: what configuring makes and reads, the build makes anew.
+file(TOUCH ${{CMAKE_BINARY_DIR}}/read.txt)
+add_custom_command(OUTPUT read.txt COMMAND ${{CMAKE_COMMAND}} -E touch read.txt)
+add_custom_target(read DEPENDS read.txt)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${{CMAKE_BINARY_DIR}}/read.txt)
 foreach(unit RANGE 1 {UNITS})
   target_sources(toy PRIVATE unit${{unit}}.cpp)
 endforeach()
