@@ -1,10 +1,14 @@
 """What has been run: one JSON file a binary, whole at any moment, so that a killed run goes on.
 
+Each result is a line in a file beside it until the whole is written again: a program of ten thousand
+tests would else write its ten thousand results ten thousand times.
+
 Knows outcomes and files; nothing of how a test is run or explained.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -64,6 +68,27 @@ def record_path(folder: Path, suite: str, binary: str) -> Path:
     return folder / suite / f"{binary}.json"
 
 
+def _lines(path: Path) -> Path:
+    return path.with_suffix(".lines")
+
+
+def note(path: Path, name: str, result: Result) -> None:
+    """Add a result to a record that was saved."""
+    with _lines(path).open("a", encoding="utf-8") as file:
+        file.write(json.dumps([name, attrs.asdict(result)]) + "\n")
+
+
+def _noted(path: Path) -> dict[str, Result]:
+    """Read what was added since; of a line that a kill cut short there is no result."""
+    noted = {}
+    with contextlib.suppress(OSError):
+        for line in _lines(path).read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError, TypeError):
+                name, one = json.loads(line)
+                noted[str(name)] = Result(**one)
+    return noted
+
+
 def load(path: Path, suite: str, binary: str, digest: str) -> Record:
     """Read a binary's record; an empty one where there is none, it is damaged or of other packages."""
     empty = Record(suite=suite, binary=binary, digest=digest)
@@ -71,7 +96,7 @@ def load(path: Path, suite: str, binary: str, digest: str) -> Record:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         results = {name: Result(**one) for name, one in data.pop("results").items()}
         earlier = {name: [Result(**one) for one in many] for name, many in data.pop("earlier", {}).items()}
-        record = Record(**data, results=results, earlier=earlier)
+        record = Record(**data, results=results | _noted(path), earlier=earlier)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return empty
     return record if record.digest == digest else empty
@@ -83,6 +108,7 @@ def save(path: Path, record: Record) -> None:
     new = path.with_name(f"{path.name}.new")
     new.write_text(json.dumps(attrs.asdict(record), indent=1) + "\n", encoding="utf-8")
     os.replace(new, path)  # noqa: PTH105  the rename that replaces
+    _lines(path).unlink(missing_ok=True)
 
 
 def load_all(folder: Path) -> list[Record]:

@@ -167,7 +167,7 @@ class Runner:
             def heard(ended: Ended, names: list[str] = names) -> None:
                 if ended.name in names:
                     record.results[ended.name] = self._result(ended)
-                    results.save(path, record)
+                    results.note(path, ended.name, record.results[ended.name])
 
             before = len(record.results)
             limit = rule.test_seconds or self.chosen.test_seconds

@@ -188,3 +188,21 @@ def test_the_page_counts_and_explains(toy: Toy) -> None:
     assert "| out-of-scope | toy/test_a | crashed | 1 | It wants \\| more. | `Group.c` |" in text
     assert "**not known yet**" in text
     assert unexplained == ["toy/test_a Group.b: failed"]
+
+
+def test_each_result_is_kept_before_the_record_is_written_again(toy: Toy) -> None:
+    toy.write({"a": "passes"})
+    record = toy.run()
+    path = results.record_path(toy.folder / "results", "toy", "test_a")
+    whole = path.read_bytes()
+    results.note(path, "Group.b", results.Result("failed", 1.5, "two", "why\n"))
+    results.note(path, "Group.c", results.Result("passed", 0.5, "two"))
+    assert path.read_bytes() == whole
+    lines = path.with_suffix(".lines")
+    lines.write_text(lines.read_text()[:-5])  # killed while it wrote c
+    read = results.load(path, "toy", "test_a", "abc")
+    assert read.results == record.results | {"Group.b": results.Result("failed", 1.5, "two", "why\n")}
+    assert not results.load(path, "toy", "test_a", "abd").results
+    results.save(path, read)
+    assert not lines.exists()
+    assert results.load(path, "toy", "test_a", "abc") == read
