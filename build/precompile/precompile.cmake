@@ -3,6 +3,11 @@
 
 # After the header: regular expressions of sources that do not take it.
 function(rocm_patch_precompile target header)
+  # Where a part of ROCm was not found its target is not there. That is for the check of what
+  # configuring ended with, which names the part; an error here would only hide it.
+  if(NOT TARGET ${target})
+    return()
+  endif()
   # The time of the header would be in its compiled form, and no two builds would have the same bytes:
   # nothing that includes it would be found in a compiler cache.
   target_compile_options(
