@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ from rocm_patch.apply.rootfs import RootFs
 from rocm_patch.apply.snapshot import Store
 from rocm_patch.errors import ApplyError, MissingToolError
 
-_ENVIRONMENT = {
+#: What every program is run with.
+ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL": "C.UTF-8",
     "HOME": "/root",
@@ -68,7 +70,7 @@ class Context:
             done = commands.run(
                 list(argv),
                 input=given.encode(), capture_output=True, check=False, timeout=self.seconds,
-                env=_ENVIRONMENT | self.extra, cwd="/",
+                env=ENVIRONMENT | self.extra, cwd="/",
             )  # fmt: skip
         except FileNotFoundError as error:
             raise MissingToolError(
@@ -100,15 +102,24 @@ class Context:
         return out
 
 
+def place_of(program: str) -> Path | None:
+    """Find a program where Context.run() finds it, links followed."""
+    found = shutil.which(program, path=ENVIRONMENT["PATH"])
+    return Path(found).resolve() if found else None
+
+
 def _cause(lines: list[str], errors: str) -> str:
     """Choose the line that says why: one that calls itself an error, the first of the errors, or the last.
 
+    dnf 5 writes what it does among its errors, and the reason of a failure behind a line that says little.
     zypper calls nothing an error, and ends its output with a question that it answered itself.
     """
     for number, line in enumerate(lines):
         if line.lower().startswith(("e: ", "error", "dpkg: error")):
             more = lines[number + 1].strip() if line.endswith(":") and lines[number + 1 :] else ""
             return f"{line} {more}".strip()[:300]
+        if line.lower().startswith(("transaction failed:", "failed to resolve the transaction:")):
+            return " ".join([line, *lines[number + 1 : number + 2]])[:300]
     said = [line for line in errors.splitlines() if line.strip() and not line.lower().startswith("warning")]
     return (said[:1] or lines[-1:] or ["it printed nothing"])[0][:300]
 

@@ -36,13 +36,15 @@ def install(*, root: Path, wait: float, manager: str | None, command: str | None
     from rocm_patch.apply.rootfs import RootFs  # noqa: PLC0415
     from rocm_patch.errors import UsageError  # noqa: PLC0415
     from rocm_patch.hooks.command import command_for  # noqa: PLC0415
+    from rocm_patch.hooks.files import hook_of  # noqa: PLC0415
     from rocm_patch.plan.actions import Hook  # noqa: PLC0415
     from rocm_patch.plan.model import digest_of  # noqa: PLC0415
 
     options = _options(root, wait=wait)
     fs = RootFs(options.root)
     try:
-        manager = manager or next((name for name, kind in MANAGERS.items() if kind.present(fs)), None)
+        there = (hook_of(fs, name) for name, kind in MANAGERS.items() if kind.present(fs))
+        manager = manager or next(there, None)
         command = command_for(fs, command)
     finally:
         fs.close()

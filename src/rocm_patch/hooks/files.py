@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rocm_patch.detect.tree import Tree
 from rocm_patch.errors import CheckError
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ def hook_files(fs: RootFs, manager: str, command: str) -> Iterator[tuple[str, by
         places = (*places, _UNIT)
     for name, path, mode in places:
         yield path, (_DATA / name).read_text("utf-8").replace("@COMMAND@", command).encode(), mode
+
+
+def hook_of(fs: RootFs, manager: str) -> str:
+    """Name the hook of a manager: dnf 5 and dnf 4 are one manager with two kinds of hooks."""
+    program = Tree(fs.root).resolve("/usr/bin/dnf") if manager == "dnf" else None
+    return "dnf5" if (program or "").endswith("/dnf5") else manager
 
 
 def _dnf_plugins(fs: RootFs) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 from tests.integration.apply.signed import publish_signed, tell_rpm
 from tests.unit.apply.kit import make_root
 
+from rocm_patch.apply.context import ENVIRONMENT
+
 
 def make_rpm(
     repository: Path, name: str, version: str, files: dict[str, str], *, scripts: str = "", fields: str = ""
@@ -58,7 +60,7 @@ def make_rpm_root(folder: Path, repository: Path, kind: str) -> Path:
     for name in ("var/lib/rpm", "usr/lib", "opt", "tmp", "var/cache", "var/log"):
         (root / name).mkdir(parents=True, exist_ok=True)
     tell_rpm(root, kind, repository, repository.as_uri())
-    if kind == "dnf":
+    if kind != "zypper":
         (root / "etc/dnf/plugins").mkdir(parents=True)
         (root / "etc/dnf/dnf.conf").write_text("[main]\ngpgcheck=1\nkeepcache=0\n")
         (root / "etc/os-release").write_text('ID=fedora\nVERSION_ID="42"\n')
@@ -74,7 +76,7 @@ def make_rpm_root(folder: Path, repository: Path, kind: str) -> Path:
         )
         manager(root, "zypper", "refresh")
     manager(
-        root, kind, "install", "rocblas-4.4.0-47" if kind == "dnf" else "rocblas=4.4.0-47", "dist-rocminfo"
+        root, kind, "install", "rocblas-4.4.0-47" if kind != "zypper" else "rocblas=4.4.0-47", "dist-rocminfo"
     )
     if kind == "zypper":
         # zypper makes an empty list of what came by itself when it is first asked.
@@ -84,18 +86,20 @@ def make_rpm_root(folder: Path, repository: Path, kind: str) -> Path:
 
 def manager(root: Path, kind: str, *words: str) -> subprocess.CompletedProcess[bytes]:
     """Run dnf or zypper on the root, as its owner would."""
+    dnf = [
+        "dnf",
+        "--assumeyes",
+        "--installroot",
+        str(root),
+        f"--setopt=reposdir={root}/etc/yum.repos.d",
+        "--config",
+        f"{root}/etc/dnf/dnf.conf",
+        "--releasever",
+        "42",
+    ]
     start = {
-        "dnf": [
-            "dnf",
-            "--assumeyes",
-            "--installroot",
-            str(root),
-            f"--setopt=reposdir={root}/etc/yum.repos.d",
-            "--config",
-            f"{root}/etc/dnf/dnf.conf",
-            "--releasever",
-            "42",
-        ],
+        "dnf": dnf,
+        "dnf5": dnf,
         "zypper": [
             "zypper",
             "--root",
@@ -109,7 +113,7 @@ def manager(root: Path, kind: str, *words: str) -> subprocess.CompletedProcess[b
         [*start, *words],
         check=True,
         capture_output=True,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"},
+        env={"PATH": ENVIRONMENT["PATH"], "LC_ALL": "C.UTF-8", "HOME": "/root"},
     )
 
 

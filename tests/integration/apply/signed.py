@@ -37,7 +37,7 @@ def tell_rpm(root: Path, kind: str, repository: Path, url: str) -> None:
     """Put the repository's own .repo file, which has every signature checked, into a root."""
     text = (repository / "rocm-patch-amd.repo").read_text()
     assert "\ngpgcheck=1\nrepo_gpgcheck=1\n" in text
-    place = root / ("etc/yum.repos.d" if kind == "dnf" else "etc/zypp/repos.d") / "local.repo"
+    place = root / ("etc/zypp/repos.d" if kind == "zypper" else "etc/yum.repos.d") / "local.repo"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(text.replace(repository.as_uri(), url) + "\nautorefresh=0\n")
 

@@ -45,7 +45,7 @@ def test_nothing_to_do_and_nothing_of_ours_are_refused(system: tuple[str, Path])
     before = describe(root)
     with pytest.raises(CheckError) as refused:
         apply(root, packages("dist-rocminfo"))
-    assert f"{kind} has nothing to change, so it would be no cure: dist-rocminfo is 5.7-1" in str(
+    assert f"{kind.rstrip('5')} has nothing to change, so it would be no cure: dist-rocminfo is 5.7-1" in str(
         refused.value
     )
     action = Packages(kind="packages", install=["rocblas"], version="*gfx1030*")
@@ -76,8 +76,11 @@ def test_hold_keeps_the_version_and_is_undone(system: tuple[str, Path]) -> None:
     if kind == "zypper":
         manager(root, kind, "update")
         assert (root / LIBRARY).read_text() == "stock\n", "zypper itself respects the lock"
-    else:
+    elif kind == "dnf":
         assert "rocblas-0:4.4.0-47.*\n" in (root / "etc/dnf/plugins/versionlock.list").read_text()
+    else:
+        manager(root, kind, "upgrade")
+        assert (root / LIBRARY).read_text() == "stock\n", "dnf 5 itself respects the lock"
     with pytest.raises(CheckError, match="checks") as refused:
         apply(root, packages("rocblas=4.4.0-47+gfx1010.1"))
     assert refused.value.exit_code == 112
@@ -89,9 +92,9 @@ def test_update_by_the_owner_is_noticed(system: tuple[str, Path]) -> None:
     kind, root = system
     apply(root, packages("rocblas"))
     words = (
-        ("downgrade", "rocblas-4.4.0-47")
-        if kind == "dnf"
-        else ("install", "--oldpackage", "rocblas=4.4.0-47")
+        ("install", "--oldpackage", "rocblas=4.4.0-47")
+        if kind == "zypper"
+        else ("downgrade", "rocblas-4.4.0-47")
     )
     manager(root, kind, *words)
     with engine.session(options(root)) as ctx:

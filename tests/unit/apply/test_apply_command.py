@@ -15,8 +15,10 @@ from tests.unit.apply.kit import describe
 from tests.unit.detect import kit
 
 from rocm_patch.apply.front import Choice, actions_of, choose
+from rocm_patch.apply.rootfs import RootFs
 from rocm_patch.cli import root as command
 from rocm_patch.errors import RocmPatchError
+from rocm_patch.hooks.files import hook_of
 from rocm_patch.plan.actions import Hold
 from rocm_patch.plan.machine import plan_for
 from rocm_patch.plan.model import Item
@@ -210,3 +212,19 @@ def test_names_that_are_options(tree: Path) -> None:
     result = CliRunner().invoke(command, ["hold", "--root", str(tree), "--", "--root=/"])
     assert isinstance(result.exception, RocmPatchError)
     assert result.exception.exit_code == 2
+
+
+def test_the_hook_of_fedora_is_dnf_5s(tree: Path) -> None:
+    program = tree / "usr/bin/dnf"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    fs = RootFs(tree)
+    assert hook_of(fs, "dnf") == "dnf"
+    program.with_name("dnf5").touch()
+    assert hook_of(fs, "dnf") == "dnf"
+    program.symlink_to("dnf5")
+    assert (hook_of(fs, "dnf"), hook_of(fs, "zypper")) == ("dnf5", "zypper")
+    program.unlink()
+    program.symlink_to("dnf-3")
+    program.with_name("dnf-3").touch()
+    assert hook_of(fs, "dnf") == "dnf"
+    fs.close()
