@@ -84,9 +84,9 @@ def make_rpm_root(folder: Path, repository: Path, kind: str) -> Path:
     return root
 
 
-def manager(root: Path, kind: str, *words: str) -> subprocess.CompletedProcess[bytes]:
-    """Run dnf or zypper on the root, as its owner would."""
-    dnf = [
+def dnf_words(root: Path) -> list[str]:
+    """Give dnf and what makes it act on the root."""
+    return [
         "dnf",
         "--assumeyes",
         "--installroot",
@@ -97,9 +97,13 @@ def manager(root: Path, kind: str, *words: str) -> subprocess.CompletedProcess[b
         "--releasever",
         "42",
     ]
+
+
+def manager(root: Path, kind: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+    """Run dnf or zypper on the root, as its owner would."""
     start = {
-        "dnf": dnf,
-        "dnf5": dnf,
+        "dnf": dnf_words(root),
+        "dnf5": dnf_words(root),
         "zypper": [
             "zypper",
             "--root",

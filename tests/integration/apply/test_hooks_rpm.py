@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.integration.apply.rpmroot import make_rpm_root
+from tests.integration.apply.rpmroot import dnf_words, make_rpm_root
 from tests.unit.apply.kit import apply, describe, make_root, options
 from tests.unit.detect import kit
 
@@ -55,15 +55,7 @@ def test_dnf_tells(rpms: Path, room: Path) -> None:
     assert plugin.parent == root / "usr/lib/python3.13/site-packages/dnf-plugins"
     done = subprocess.run(
         [
-            "dnf",
-            "--assumeyes",
-            "--installroot",
-            str(root),
-            f"--setopt=reposdir={root}/etc/yum.repos.d",
-            "--config",
-            f"{root}/etc/dnf/dnf.conf",
-            "--releasever",
-            "42",
+            *dnf_words(root),
             f"--setopt=pluginpath={plugin.parent}",
             "--setopt=plugins=1",
             "downgrade",

@@ -9,6 +9,7 @@ from rocm_patch.apply.context import Context
 from rocm_patch.apply.managers.apt import Apt
 from rocm_patch.apply.managers.base import Changes, Manager
 from rocm_patch.apply.managers.dnf import Dnf
+from rocm_patch.apply.managers.dnf5 import Dnf5
 from rocm_patch.apply.managers.zypper import Zypper
 from rocm_patch.errors import CheckError
 
@@ -25,6 +26,8 @@ def manager_of(ctx: Context, name: str | None = None) -> Manager:
             cause="neither dpkg's nor rpm's database is there",
             step="leave the packages out: --exclude RULE",
         )
+    if name == "dnf" and Dnf5.is_dnf():
+        return Dnf5(ctx)
     return MANAGERS[name](ctx)
 
 

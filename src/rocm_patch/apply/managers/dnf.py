@@ -1,4 +1,4 @@
-"""dnf: Fedora, RHEL and their kin."""
+"""dnf 4: RHEL and its kin, Fedora up to 40; what dnf 5 has of it is in dnf5.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import tempfile
 import weakref
 from pathlib import Path
 
-from rocm_patch.apply.context import place_of
 from rocm_patch.apply.managers.base import Changes
 from rocm_patch.apply.managers.rpm import Rpm, database_folder
 from rocm_patch.apply.rootfs import Meta, RootFs
@@ -18,12 +17,6 @@ from rocm_patch.errors import CheckError
 _VERSIONLOCK = "/etc/dnf/plugins/versionlock.list"
 _VERSIONLOCK_5 = "/etc/dnf/versionlock.toml"
 _ASKED = "/var/lib/rocm-patch/asked"
-#: What dnf 5 knows beyond rpm's database: why a package is there, and what was done.
-_STATE_5 = "/usr/lib/sysimage/libdnf5"
-_STATE_5_FILES = (
-    *(f"transaction_history.sqlite{end}" for end in ("", "-wal", "-shm")),
-    *(f"{name}.toml" for name in ("environments", "groups", "modules", "nevras", "packages", "system")),
-)
 #: name or name=version, as dnf spells it.
 _WISH = re.compile(r"([^=]+)(?:=(.+))?")
 
@@ -65,12 +58,6 @@ class Dnf(Rpm):
             good=good,
             quiet=quiet,
         )
-
-    @staticmethod
-    def _is_5() -> bool:
-        """Tell whether `dnf` is dnf 5, as on Fedora since 41: it is a link there."""
-        program = place_of("dnf")
-        return program is not None and program.name == "dnf5"
 
     def _release(self) -> str:
         text = (self.ctx.fs.read("/etc/os-release") or self.ctx.fs.read("/usr/lib/os-release") or b"").decode(
@@ -114,10 +101,7 @@ class Dnf(Rpm):
         return self.newest_first(version for version, source in rows if not source.startswith("@"))
 
     def _download(self, wishes: list[str], upgrades: list[str], folder: Path) -> None:
-        # dnf 4 writes into its history when it is only asked: it is given another folder for that.
-        where = ["--downloadonly", f"--setopt=destdir={folder}", f"--setopt=persistdir={_ASKED}"]
-        if self._is_5():
-            where = ["--downloadonly", *_cache_5(folder)]
+        where = ["--downloadonly", *self._into(folder)]
         try:
             if wishes:
                 self._dnf("install", *where, "--", *(_spelled(one) for one in wishes))
@@ -126,23 +110,25 @@ class Dnf(Rpm):
         finally:
             shutil.rmtree(self.ctx.fs.local(_ASKED), ignore_errors=True)
 
-    def fetch(self, install: list[str], remove: list[str], changes: Changes) -> dict[str, list[str]]:
-        """Keep the packages in a folder of ours, and read their lists.
+    def _into(self, folder: Path) -> list[str]:
+        """Give the words by which packages are downloaded into a folder."""
+        # dnf 4 writes into its history when it is only asked: it is given another folder for that.
+        return [f"--setopt=destdir={folder}", f"--setopt=persistdir={_ASKED}"]
 
-        Of dnf 5 its whole cache: dnf 4 looks at signatures when it has downloaded, dnf 5 when it installs
-        what a repository gave it, and of files of ours it would not know whose key is asked for.
-        """
+    def _keep(self, names: set[str], scratch: Path, folder: Path) -> None:
+        """Copy what act() needs to install packages of these names."""
+        for archive in sorted(scratch.glob("*.rpm")):
+            if self.archive_name(str(archive)) in names:
+                shutil.copyfile(archive, folder / archive.name)
+
+    def fetch(self, install: list[str], remove: list[str], changes: Changes) -> dict[str, list[str]]:
+        """Keep the packages in a folder of ours, and read their lists."""
         del install, remove
         folder = self._folder()
         self.drop_archives()
         self.ctx.fs.make_folder(f"{self.ctx.store.folder}-packages", 0o700)
         if self._scratch is not None:
-            if self._is_5():
-                shutil.copytree(self._scratch, folder, ignore=_sockets, dirs_exist_ok=True)
-            else:
-                for archive in sorted(self._scratch.glob("*.rpm")):
-                    if self.archive_name(str(archive)) in {*changes.new, *changes.other}:
-                        shutil.copyfile(archive, folder / archive.name)
+            self._keep({*changes.new, *changes.other}, self._scratch, folder)
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
         return {
@@ -150,7 +136,7 @@ class Dnf(Rpm):
         }
 
     def act(self, install: list[str], remove: list[str]) -> None:
-        """Install the kept packages by their files; no network is asked."""
+        """Install the kept packages; no network is asked."""
         del install
         archives = sorted(str(one) for one in self._folder().rglob("*.rpm"))
         there = self.installed()
@@ -158,13 +144,13 @@ class Dnf(Rpm):
         if gone:
             self._dnf("remove", "--", *gone)
         if archives:
-            kept: list[str] = []
-            if self._is_5():
-                kept = _cache_5(self._folder())
-                archives = [f"{self.archive_name(one)}-{self.archive_version(one)}" for one in archives]
             # install takes newer and older packages alike, which upgrade and downgrade do not.
-            self._dnf("--cacheonly", "install", "--allowerasing", *kept, "--", *archives)
+            self._dnf("--cacheonly", "install", "--allowerasing", *self._from(archives))
         self.drop_archives()
+
+    def _from(self, archives: list[str]) -> list[str]:
+        """Give the words by which the kept packages are installed: by their files."""
+        return ["--", *archives]
 
     def drop_archives(self) -> None:
         """Forget the kept packages."""
@@ -182,13 +168,12 @@ class Dnf(Rpm):
         self.purge(away)
 
     def database(self) -> list[str]:
-        """Give rpm's database and the histories of dnf 4 and dnf 5."""
+        """Give rpm's database and dnf's history."""
         return [
             *super().database(),
             "/var/lib/dnf/history.sqlite",
             "/var/lib/dnf/history.sqlite-wal",
             "/var/lib/dnf/history.sqlite-shm",
-            *(f"{_STATE_5}/{name}" for name in _STATE_5_FILES),
         ]
 
     def held(self) -> set[str]:
@@ -206,18 +191,12 @@ class Dnf(Rpm):
     def hold(self, packages: list[str], *, on: bool) -> None:
         """Have dnf's versionlock do it.
 
-        On another root, where dnf 4 would change this machine's list, write that root's.
+        On another root, where dnf would change this machine's list, write that root's.
         """
         there = self.installed()
         names = [one for one in packages if one in there]
-        if self.ctx.fs.live or self._is_5():
-            out = self._dnf("versionlock", "add" if on else "delete", "--", *names, good=(0, 1))
-            if on and not set(names) <= self.held():
-                raise CheckError(
-                    "dnf did not hold the packages",
-                    cause=out.strip()[-200:] or "its versionlock plugin is absent",
-                    step="sudo dnf install 'dnf-command(versionlock)'",
-                )
+        if self.ctx.fs.live:
+            self._lock(names, on=on)
             return
         old = (self.ctx.fs.read(_VERSIONLOCK) or b"").decode("utf-8", "surrogateescape")
         kept = [line for line in old.splitlines() if re.sub(r"-[^-]*-[^-]*$", "", line.strip()) not in names]
@@ -226,18 +205,18 @@ class Dnf(Rpm):
         data = "".join(f"{line}\n" for line in kept).encode("utf-8", "surrogateescape")
         self.ctx.fs.write(_VERSIONLOCK, iter([data]), Meta(0o644, os.geteuid(), os.getegid()))
 
+    def _lock(self, names: list[str], *, on: bool) -> None:
+        out = self._dnf("versionlock", "add" if on else "delete", "--", *names, good=(0, 1))
+        if on and not set(names) <= self.held():
+            raise CheckError(
+                "dnf did not hold the packages",
+                cause=out.strip()[-200:] or "its versionlock plugin is absent",
+                step="sudo dnf install 'dnf-command(versionlock)'",
+            )
+
     def hold_files(self) -> list[str]:
-        """Give versionlock's list."""
+        """Give versionlock's lists, of dnf 4 and dnf 5."""
         return [_VERSIONLOCK, _VERSIONLOCK_5]
-
-
-def _cache_5(folder: Path) -> list[str]:
-    return [f"--setopt=system_cachedir={folder}", f"--setopt=cachedir={folder}", "--setopt=keepcache=1"]
-
-
-def _sockets(folder: str, names: list[str]) -> set[str]:
-    """Give what is neither file nor folder: gpg's agent leaves sockets beside its keys."""
-    return {name for name in names if not ((one := Path(folder, name)).is_file() or one.is_dir())}
 
 
 def _with_epoch(version: str) -> str:
