@@ -26,6 +26,7 @@ from tests.unit.apply.kit import apply, options
 
 from rocm_patch.apply import engine
 from rocm_patch.apply.context import ENVIRONMENT, place_of
+from rocm_patch.errors import CheckError
 from rocm_patch.hooks.files import hook_files
 from rocm_patch.sysroot import Bind, load_lock
 from rocm_patch.sysroot.make import create
@@ -90,3 +91,11 @@ def test_the_hook_is_called(system: tuple[str, Path], fedora: Path, room: Path) 
     manager(root, "dnf5", "downgrade", "rocblas-4.4.0-47")
     (fedora / "rocm-patch.actions").unlink()
     assert (room / "noticed").read_text() == "hooks notice dnf5\n"
+
+
+def test_the_line_that_says_why_is_the_cause(system: tuple[str, Path]) -> None:
+    """dnf 5 writes among its errors that it reads its repositories, before anything else."""
+    _, root = system
+    with pytest.raises(CheckError) as refused:
+        apply(root, packages("nowhere"))
+    assert "No match for argument: nowhere" in refused.value.cause

@@ -206,3 +206,16 @@ def test_each_result_is_kept_before_the_record_is_written_again(toy: Toy) -> Non
     results.save(path, read)
     assert not lines.exists()
     assert results.load(path, "toy", "test_a", "abc") == read
+
+
+def test_a_killed_run_keeps_what_ended(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    toy.write({"a": "passes", "b": "fails"})
+
+    def killed(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rocm_patch.conformance.runner._Process.read_output", killed)
+    with pytest.raises(KeyboardInterrupt):
+        toy.run()
+    (record,) = results.load_all(toy.folder / "results")
+    assert _outcomes(record) == {"a": "passed", "b": "failed"}
