@@ -146,9 +146,10 @@ def _look(run: StepRun, sdk: Sdk, elsewhere: Elsewhere) -> dict[str, str]:
             answers[answer[1]] = answer[2]
 
     argv = ["sh", "-c", _LOOK, "look", *(pattern for _, pattern in patterns)]
-    env = {"ROCM_INFO": f"{sdk.rocm_path}/.info/version"}
+    info = f"{sdk.rocm_path}/.info/version"
+    env = {"ROCM_INFO": info}
     run.call(sdk.command(argv, mounts=[], env=env, cwd="/"), watch=take)
-    _require_release(answers.get("rocm", ""), elsewhere.rocm, run.request.sdk)
+    _require_release(answers.get("rocm", ""), elsewhere.rocm, run.request.sdk, info)
     first: dict[Need, str] = {}
     for number, (need, _) in enumerate(patterns):
         if str(number) in answers:
@@ -163,12 +164,12 @@ def _filled(text: str, places: Mapping[str, str]) -> str:
     return fill({"": text}, places)[""]
 
 
-def _require_release(found: str, wanted: str, name: str) -> None:
+def _require_release(found: str, wanted: str, name: str, info: str) -> None:
     """SysrootError where the SDK holds another ROCm than the build is for."""
     if found != wanted and not found.startswith((f"{wanted}.", f"{wanted}-")):
         raise SysrootError(
             f"{name} holds ROCm {found or 'of no known release'}, and this build is for {wanted}",
-            cause="its .info/version says so" if found else "it has no .info/version in ROCm's folder",
+            cause=f"{info} says so" if found else f"{info} is not there, or empty",
             step=f"name a ROCm {wanted}, or build with --sdk sysroot, which brings its own",
         )
 

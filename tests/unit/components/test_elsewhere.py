@@ -141,8 +141,9 @@ def test_everything_that_is_missing_is_named_with_one_command(sdk: str, rocm: Pa
 def test_another_release_is_refused(rocm: Path, release: str | None) -> None:
     version = rocm / ".info/version"
     version.write_text(release or "")
-    with pytest.raises(SysrootError, match="this build is for 6"):
+    with pytest.raises(SysrootError, match="this build is for 6") as refused:
         look(f"host:{rocm}")
+    assert str(version) in refused.value.cause
     version.unlink()
     with pytest.raises(RocmPatchError, match="no ROCm in"):
         look(f"host:{rocm}")
